@@ -1,0 +1,1 @@
+"""WRITE: models, corpora, SAEs, harvest and tables; the only package that imports torch."""

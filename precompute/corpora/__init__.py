@@ -1,0 +1,1 @@
+"""Texts to read: documentation strings, files, lists."""

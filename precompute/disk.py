@@ -1,0 +1,29 @@
+"""Ask for disk space before a step starts, so that a full disk is one sentence at the beginning, not a torn file at the end."""
+
+import shutil
+from pathlib import Path
+
+from loaders.errors import BadInput
+
+MARGIN = 64 * 2**20  # bytes kept free for the catalog, logs and whatever else writes beside us
+
+
+def require_space(path: Path, needed: int, what: str) -> None:
+    """Raise BadInput unless `needed` bytes and a margin of 64 MiB are free where `path` lies, or will lie.
+
+    `what` names the result in the message, e.g. "the activations of 3 hook points".
+    """
+    existing = Path(path).absolute()
+    while not existing.exists():
+        existing = existing.parent
+    free = shutil.disk_usage(existing).free
+    if free < needed + MARGIN:
+        raise BadInput(
+            f"Not enough disk space at '{path}': {what} need {in_megabytes(needed)} plus a margin of "
+            f"{in_megabytes(MARGIN)}, {in_megabytes(free)} are free. Free some space or choose another workspace."
+        )
+
+
+def in_megabytes(size: int) -> str:
+    """Format bytes as whole mebibytes, rounded up: `in_megabytes(3_000_000)` is "3 MiB"."""
+    return f"{-(-size // 2**20):,} MiB"
