@@ -1,0 +1,1 @@
+"""READ: immutable stores of SAE features, datasets and layer matches."""

@@ -1,0 +1,36 @@
+"""The default backend: feature-major CSC arrays, memory-mapped, so one feature is two slices."""
+
+from pathlib import Path
+
+import numpy as np
+
+from loaders.errors import FeatureNotFound, StoreDamaged
+from loaders.protocol import FeatureActivations
+from loaders.raw import open_group_attributes, open_raw
+
+
+class CscLoader:
+    """Reads `features.zarr`: indptr i64 [features + 1], indices u32 [nnz], data f32 [nnz]."""
+
+    def __init__(self, store_dir: Path) -> None:
+        self._group = store_dir / "features.zarr"
+        if not self.is_available:
+            return
+        attributes = open_group_attributes(self._group)
+        self._indptr = open_raw(self._group / "indptr")
+        self._indices = open_raw(self._group / "indices")
+        self._data = open_raw(self._group / "data")
+        self.features = len(self._indptr) - 1
+        nnz = int(self._indptr[-1])
+        if attributes.get("encoding-type") != "csc_matrix" or len(self._indices) != nnz or len(self._data) != nnz:
+            raise StoreDamaged(f"'{self._group}' is not a consistent csc_matrix group. Run `loupe transpose` again.")
+
+    @property
+    def is_available(self) -> bool:
+        return (self._group / "zarr.json").exists()
+
+    def load(self, feature_id: int) -> FeatureActivations:
+        if not 0 <= feature_id < self.features:
+            raise FeatureNotFound(feature_id, self.features)
+        start, stop = int(self._indptr[feature_id]), int(self._indptr[feature_id + 1])
+        return FeatureActivations(np.asarray(self._indices[start:stop]), np.asarray(self._data[start:stop]))

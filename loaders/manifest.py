@@ -1,0 +1,64 @@
+"""Manifests: the last file of every finished directory; a store opens only when its manifest and files agree."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from loaders.errors import StoreDamaged, StoreNotFound
+from loaders.schema import SCHEMA_VERSION
+
+NAME = "manifest.json"
+
+
+def is_published(directory: Path) -> bool:
+    return (directory / NAME).exists()
+
+
+def stamp(directory: Path) -> tuple[int, int, int]:
+    """Changes whenever the manifest is swapped for a newer generation."""
+    status = (directory / NAME).stat()
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def read_manifest(directory: Path, kind: str) -> dict[str, Any]:
+    """Read a manifest of the wanted kind; raises StoreNotFound without one, StoreDamaged for any other fault."""
+    path = directory / NAME
+    if not path.exists():
+        raise StoreNotFound(f"'{directory}' holds no finished {kind}: it has no {NAME}. Run the step that writes it.")
+    try:
+        manifest = json.loads(path.read_text())
+    except ValueError as error:
+        raise StoreDamaged(f"'{path}' is not valid JSON ({error}). Rebuild the {kind}.") from error
+    if manifest.get("kind") != kind:
+        raise StoreDamaged(f"'{path}' describes a {manifest.get('kind')}, not a {kind}.")
+    if manifest.get("schema_version") != SCHEMA_VERSION:
+        found = manifest.get("schema_version")
+        raise StoreDamaged(f"{kind.capitalize()} version {found} at '{directory}'; this Loupe reads {SCHEMA_VERSION}. Rebuild it.")
+    return dict(manifest)
+
+
+def check_files(directory: Path, manifest: dict[str, Any], hashes: bool = False) -> None:
+    """Compare every listed file with the disk: presence and size, and the sha256 too when `hashes`.
+
+    Raises StoreDamaged that names the first file at fault.
+    """
+    root = directory.resolve()
+    for name, wanted in manifest["files"].items():
+        path = (root / name).resolve()
+        if not path.is_relative_to(root):
+            raise StoreDamaged(f"The manifest of '{directory}' lists '{name}', which lies outside of it.")
+        if not path.is_file():
+            raise StoreDamaged(f"File '{name}' of '{directory.name}' is missing. Rebuild it with `loupe build`.")
+        if path.stat().st_size != wanted["bytes"]:
+            raise StoreDamaged(
+                f"File '{name}' of '{directory.name}' has {path.stat().st_size:,} bytes instead of {wanted['bytes']:,}. Rebuild it."
+            )
+        if hashes and file_sha256(path) != wanted["sha256"]:
+            raise StoreDamaged(f"File '{name}' of '{directory.name}' was altered: its sha256 differs from the manifest. Rebuild it.")
+
+
+def file_sha256(path: Path) -> str:
+    """Hex sha256 of a file, read in blocks."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,101 @@
+"""Where everything lies in a workspace, and how it is opened by id."""
+
+import os
+import re
+from pathlib import Path
+from threading import Lock
+
+from loaders.dataset import Dataset
+from loaders.errors import BadInput, StoreNotFound
+from loaders.layers import LayerSet
+from loaders.manifest import is_published, stamp
+from loaders.sae import SaeRecord
+from loaders.store import Store
+
+STORE_ID = re.compile(r"[a-z0-9._-]+@[a-z0-9._-]+")
+
+
+def slug(text: str) -> str:
+    """Make an id of any name: lower case, everything but `[a-z0-9._-]` becomes `-`."""
+    made = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-.")
+    if not made:
+        raise BadInput(f"'{text}' has no letter or digit to make an id from. Choose another name.")
+    return made
+
+
+class Workspace:
+    """A directory of datasets, activations, SAEs, stores and layer matches."""
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root).expanduser().resolve()
+        self._open: dict[str, tuple[object, Store]] = {}
+        self._lock = Lock()
+
+    @property
+    def catalog_url(self) -> str:
+        """LOUPE_DATABASE_URL, or the SQLite file in the workspace."""
+        return os.environ.get("LOUPE_DATABASE_URL") or f"sqlite:///{self.root / 'catalog.sqlite'}"
+
+    def dataset_dir(self, dataset_id: str) -> Path:
+        return self.root / "datasets" / slug(dataset_id)
+
+    def activations_dir(self, model_id: str, dataset_id: str, hook: str) -> Path:
+        return self.root / "activations" / slug(model_id) / slug(dataset_id) / slug(hook)
+
+    def sae_dir(self, sae_id: str) -> Path:
+        return self.root / "saes" / slug(sae_id)
+
+    def store_dir(self, store_id: str) -> Path:
+        """Directory of `<sae>@<dataset>`; raises StoreNotFound for anything that is not such an id."""
+        if not STORE_ID.fullmatch(store_id) or ".." in store_id:
+            raise StoreNotFound(f"'{store_id}' is not a store id: wanted <sae>@<dataset> in [a-z0-9._-].")
+        return self.root / "stores" / store_id
+
+    def layers_dir(self, set_id: str) -> Path:
+        return self.root / "layers" / slug(set_id)
+
+    def models_dir(self) -> Path:
+        return self.root / "models"
+
+    def store_ids(self) -> list[str]:
+        """Ids of the published stores, sorted."""
+        return sorted(path.name for path in self._children("stores") if is_published(path))
+
+    def sae_ids(self) -> list[str]:
+        """Ids of the finished SAEs, sorted."""
+        return sorted(path.name for path in self._children("saes") if (path / "cfg.json").exists())
+
+    def _children(self, kind: str) -> list[Path]:
+        directory = self.root / kind
+        return [path for path in directory.iterdir() if path.is_dir()] if directory.is_dir() else []
+
+    def open_store(self, store_id: str) -> Store:
+        """Open a published store; kept open until its manifest changes. Raises StoreNotFound or StoreDamaged."""
+        directory = self.store_dir(store_id)
+        if not is_published(directory):
+            there = ", ".join(self.store_ids()) or "none yet"
+            raise StoreNotFound(f"There is no store '{store_id}' in this workspace (stores: {there}).")
+        now = stamp(directory)
+        with self._lock:
+            kept = self._open.get(store_id)
+            if kept is None or kept[0] != now:
+                kept = self._open[store_id] = (now, Store.open(directory, self.root / "datasets"))
+        return kept[1]
+
+    def sets(self) -> dict[str, list[str]]:
+        """Store ids by set, in layer order; a store without a set stands alone under its own id."""
+        members: dict[str, list[tuple[int, str]]] = {}
+        for store_id in self.store_ids():
+            manifest = self.open_store(store_id).manifest
+            group = manifest.get("set") or store_id
+            members.setdefault(group, []).append((int(manifest.get("layer_index") or 0), store_id))
+        return {group: [store_id for _, store_id in sorted(found)] for group, found in sorted(members.items())}
+
+    def sae(self, sae_id: str) -> SaeRecord:
+        return SaeRecord.open(self.sae_dir(sae_id))
+
+    def dataset(self, dataset_id: str) -> Dataset:
+        return Dataset.open(self.dataset_dir(dataset_id))
+
+    def layer_set(self, set_id: str) -> LayerSet:
+        return LayerSet.open(self.layers_dir(set_id))
