@@ -1,0 +1,1 @@
+"""REMEMBER: the SQL catalog of what changes (labels, training runs, pipeline jobs)."""

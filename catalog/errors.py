@@ -1,0 +1,37 @@
+"""What can go wrong in the catalog, each as one sentence for the user."""
+
+from typing import TYPE_CHECKING
+
+from loaders.errors import LoupeError
+
+if TYPE_CHECKING:
+    from catalog.labels import Label
+
+
+class CatalogUnavailable(LoupeError):
+    """The database cannot be reached, is locked for too long, is full or is not a catalog."""
+
+
+class CatalogTooNew(LoupeError):
+    """The catalog was written by a later version of Loupe."""
+
+    def __init__(self, url: str, found: int, known: int) -> None:
+        super().__init__(
+            f"The catalog at {url} has schema version {found}, but this Loupe reads up to version {known}: "
+            "update Loupe, or name another catalog with LOUPE_DATABASE_URL."
+        )
+        self.found = found
+        self.known = known
+
+
+class StaleEdit(LoupeError):
+    """Somebody saved the label since the editor last saw it; nothing was written, and both texts are kept here."""
+
+    def __init__(self, current: "Label", submitted: "Label") -> None:
+        seen = "no label" if submitted.replaces is None else f"version {submitted.replaces}"
+        super().__init__(
+            f"{current.author} saved version {current.version} of this label in the meantime (you edited {seen}): "
+            "read both texts and save again."
+        )
+        self.current = current
+        self.submitted = submitted
