@@ -34,7 +34,9 @@ def read_manifest(directory: Path, kind: str) -> dict[str, Any]:
         raise StoreDamaged(f"'{path}' describes a {manifest.get('kind')}, not a {kind}.")
     if manifest.get("schema_version") != SCHEMA_VERSION:
         found = manifest.get("schema_version")
-        raise StoreDamaged(f"{kind.capitalize()} version {found} at '{directory}'; this Loupe reads {SCHEMA_VERSION}. Rebuild it.")
+        raise StoreDamaged(
+            f"{kind.capitalize()} version {found} at '{directory}'; this Loupe reads {SCHEMA_VERSION}. Rebuild it."
+        )
     return dict(manifest)
 
 
@@ -55,7 +57,9 @@ def check_files(directory: Path, manifest: dict[str, Any], hashes: bool = False)
                 f"File '{name}' of '{directory.name}' has {path.stat().st_size:,} bytes instead of {wanted['bytes']:,}. Rebuild it."
             )
         if hashes and file_sha256(path) != wanted["sha256"]:
-            raise StoreDamaged(f"File '{name}' of '{directory.name}' was altered: its sha256 differs from the manifest. Rebuild it.")
+            raise StoreDamaged(
+                f"File '{name}' of '{directory.name}' was altered: its sha256 differs from the manifest. Rebuild it."
+            )
 
 
 def file_sha256(path: Path) -> str:

@@ -59,7 +59,9 @@ def open_raw(directory: Path) -> np.ndarray:
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         raise StoreDamaged(f"Array '{directory}' has no readable zarr.json ({error}). Rebuild the step.") from error
     if metadata != array_metadata(length, dtype):
-        raise StoreDamaged(f"Array '{directory}' is not one uncompressed shard, so it cannot be mapped. Rebuild the step.")
+        raise StoreDamaged(
+            f"Array '{directory}' is not one uncompressed shard, so it cannot be mapped. Rebuild the step."
+        )
     if length == 0:
         return np.empty(0, dtype)
     shard = directory / "c" / "0"

@@ -99,7 +99,10 @@ MATCHES = pa.schema(  # one row per feature pair in which either is the other's 
 FATES = ("persist", "split", "merge", "death", "birth")
 FLOWS = pa.schema(  # `flows_<i>_<j>.parquet`: the fate of every living feature on either side
     [
-        ("side", pa.dictionary(pa.int8(), pa.string())),  # source: earlier layer (never birth); target: later (never death)
+        (
+            "side",
+            pa.dictionary(pa.int8(), pa.string()),
+        ),  # source: earlier layer (never birth); target: later (never death)
         ("feature_id", pa.uint32()),
         ("fate", pa.dictionary(pa.int8(), pa.string())),
         ("partner", pa.int64()),  # best partner, linked or not; -1 where there is none

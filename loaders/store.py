@@ -79,7 +79,9 @@ class Store:
             made = LOADERS[name](directory)
             if made.is_available:
                 return cls(directory, manifest, dataset, made)
-        raise StoreDamaged(f"Store '{manifest['id']}' has no activations for the loaders {names}. Run `loupe transpose`.")
+        raise StoreDamaged(
+            f"Store '{manifest['id']}' has no activations for the loaders {names}. Run `loupe transpose`."
+        )
 
     def has(self, table: str) -> bool:
         return has_table(self.directory, table)

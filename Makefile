@@ -1,0 +1,56 @@
+# Two commands matter: `make demo` and `make test`. Everything else is a part of them.
+PYTHON ?= python3
+PORT ?= 8050
+WORKSPACE ?= workspace
+MODEL ?= minilm
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo serve install test check bench screenshots browser clean
+
+demo: install ## build the demo workspace and serve it at once
+	$(BIN)/loupe demo --workspace $(WORKSPACE) --port $(PORT) --model $(MODEL)
+
+serve: install
+	$(BIN)/loupe serve $(WORKSPACE) --port $(PORT)
+
+install: $(VENV)/installed
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Loupe needs Python 3.11 or newer; '$(PYTHON)' is older. Set PYTHON=/path/to/python3.11."; exit 2; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python's 'venv' module is missing. Install it (Debian, Ubuntu: apt-get install python3-venv) and run make again."; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing pinned dependencies into $(VENV) (a few minutes the first time) ..."
+	$(INSTALL) -e '.[train]'
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(INSTALL) -e '.[train,dev]'
+	@touch $@
+
+browser: ## Chromium for the browser tests, where the package manager may install it
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
+	|| { SUDO=; [ "$$(id -u)" = 0 ] || SUDO='sudo -n'; \
+	     $$SUDO apt-get update -qq && $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium chromium-driver fonts-dejavu-core >/dev/null; } \
+	|| echo "Chromium could not be installed here: the browser tests will say what to install."
+
+test: $(VENV)/installed-dev browser
+	$(BIN)/python -m pytest
+
+check: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/installed-dev browser ## every measured figure, into benchmarks/results
+	$(BIN)/python -m benchmarks.run
+
+screenshots: $(VENV)/installed-dev browser ## the README's pictures, from the demo workspace
+	$(BIN)/python -m benchmarks.screenshots --workspace $(WORKSPACE)
+
+clean:
+	rm -rf $(VENV) *.egg-info .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,55 @@
+"""`loupe demo`: the server starts at once in this process, the pipeline works behind it in another."""
+
+import argparse
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from loaders.workspace import Workspace
+from loupe.serving import serve
+
+
+def run_demo(directory: str, model: str) -> int:
+    """Build (or continue, or find finished) the demo workspace in this process."""
+    from precompute.demo import demo_tasks
+
+    from catalog.catalog import Catalog
+    from precompute.lock import hold_workspace
+    from precompute.pipeline import run_tasks
+
+    workspace = Workspace(directory)
+    with hold_workspace(workspace.root):
+        run_tasks(demo_tasks(workspace, model), Catalog(workspace.catalog_url))
+    print(f"The demo workspace at '{directory}' is complete.", file=sys.stderr, flush=True)
+    return 0
+
+
+def serve_demo(parsed: argparse.Namespace) -> int:
+    """Serve the workspace while a second process fills it; stopping the server stops the pipeline, resumably."""
+    Path(parsed.workspace).mkdir(parents=True, exist_ok=True)
+    pipeline: list[subprocess.Popen[bytes]] = []
+
+    def start_pipeline(server: object) -> None:
+        print(f"Loupe is at http://{parsed.host}:{parsed.port}; the pages fill while the pipeline runs.", flush=True)
+        command = [
+            sys.executable,
+            "-m",
+            "loupe",
+            "demo",
+            "--no-serve",
+            "--workspace",
+            parsed.workspace,
+            "--model",
+            parsed.model,
+        ]
+        pipeline.append(subprocess.Popen(command))
+
+    try:
+        serve(parsed.workspace, parsed.host, parsed.port, parsed.workers, parsed.threads, start_pipeline)
+    finally:
+        for process in pipeline:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+            process.wait()
+    return 0

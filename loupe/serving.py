@@ -1,0 +1,66 @@
+"""Serve the dashboard with gunicorn: threads in one or more workers, each warmed before its first visitor."""
+
+import os
+import socket
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+
+from loaders.errors import BadInput
+
+
+class DashboardServer(BaseApplication):
+    """gunicorn, configured in code: `app:create_server()` in every worker."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._options = options
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in self._options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        from app import create_server
+
+        return create_server()
+
+
+def warm(worker: Any) -> None:
+    """Ask for the first page once, so that no visitor pays for (or races) the first request."""
+    with worker.wsgi.test_client() as client:
+        client.get("/")
+        client.get("/_dash-layout")
+        client.get("/_dash-dependencies")
+
+
+def require_free_port(host: str, port: int) -> None:
+    """Raise BadInput when something already listens there."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise BadInput(
+                f"Port {port} on {host} cannot be used ({error.strerror}). Choose another with --port."
+            ) from error
+
+
+def serve(workspace: str, host: str, port: int, workers: int, threads: int, when_ready: Any = None) -> None:
+    """Serve until interrupted; `when_ready` is called once the port accepts visitors."""
+    require_free_port(host, port)
+    os.environ["LOUPE_WORKSPACE"] = workspace
+    options: dict[str, Any] = {
+        "bind": f"{host}:{port}",
+        "workers": workers,
+        "threads": threads,
+        "worker_class": "gthread",
+        "timeout": 120,
+        "graceful_timeout": 3,
+        "post_worker_init": warm,
+        "loglevel": "warning",
+        "proc_name": "loupe",
+    }
+    if when_ready is not None:
+        options["when_ready"] = when_ready
+    DashboardServer(options).run()
