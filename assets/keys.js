@@ -1,0 +1,71 @@
+// The keyboard: `/` search, `?` key list, `t` theme; any other single key clicks the visible element that carries
+// data-key="<key>" (the Feature page's buttons are also known by id). Never while somebody types.
+(function () {
+    "use strict";
+
+    const IDS = {j: "feature-next", k: "feature-previous", r: "feature-random", e: "feature-edit"};
+
+    function isTyping(target) {
+        return target.closest("input, textarea, select, [contenteditable=true], dialog[open]") !== null;
+    }
+
+    function isVisible(element) {
+        return element !== null && element.getClientRects().length > 0 && !element.disabled;
+    }
+
+    function showKeys() {
+        const list = document.getElementById("shell-keys");
+        if (list && !list.open) {
+            list.showModal();
+        }
+    }
+
+    function control(key) {
+        const marked = Array.from(document.querySelectorAll('[data-key="' + CSS.escape(key) + '"]')).find(isVisible);
+        const known = IDS[key] ? document.getElementById(IDS[key]) : null;
+        return marked || (isVisible(known) ? known : null);
+    }
+
+    document.addEventListener("keydown", function (event) {
+        if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || !event.target.closest) {
+            return;
+        }
+        if (isTyping(event.target)) {
+            if (event.key === "Escape" && event.target.id && event.target.id.startsWith("shell-")) {
+                event.target.blur();
+            }
+            return;
+        }
+        if (event.key === "/") {
+            const search = document.getElementById("shell-search");
+            if (search) {
+                event.preventDefault();
+                search.focus();
+                search.select();
+            }
+        } else if (event.key === "?") {
+            event.preventDefault();
+            showKeys();
+        } else if (event.key.length === 1) {
+            const found = control(event.key);
+            if (found) {
+                event.preventDefault();
+                found.click();
+            } else if (event.key === "t") {
+                window.loupe.toggleTheme();
+            }
+        }
+    });
+
+    document.addEventListener("click", function (event) {
+        const list = document.getElementById("shell-keys");
+        if (!list || !event.target.closest) {
+            return;
+        }
+        if (event.target.closest('[data-action="keys"]')) {
+            showKeys();
+        } else if (event.target === list || event.target.closest('[data-action="close-keys"]')) {
+            list.close();
+        }
+    });
+})();

@@ -1,0 +1,58 @@
+"""Sends the site's scripts and styles small: compressed once per worker, kept, and cached by the browser for good."""
+
+from threading import Lock
+
+import brotli
+from flask import Flask, Request, Response, request
+from flask_compress import Compress
+
+BROTLI_QUALITY = 9  # 0.4 s once for plotly.js (4.8 MB), 5 % smaller than the default level
+KEPT_BYTES = 32 * 2**20
+TYPES = ("javascript", "css", "svg", "json")
+
+
+class Bundles:
+    """Compressed copies of responses whose address names their version (dash's bundles, `assets/?m=`)."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+        self._size = 0
+        self._lock = Lock()
+
+    def compressed(self, address: str, body: bytes) -> bytes:
+        """The brotli form of `body`, made at the first call for `address`."""
+        with self._lock:  # two visitors at once compress once
+            kept = self._kept.get(address)
+            if kept is None:
+                kept = brotli.compress(body, quality=BROTLI_QUALITY)
+                if self._size + len(kept) <= KEPT_BYTES:
+                    self._kept[address] = kept
+                    self._size += len(kept)
+            return kept
+
+
+def is_bundle(asked: Request) -> bool:
+    """True for a file whose content never changes under this address."""
+    if asked.path.startswith("/_dash-component-suites/"):
+        return True
+    return asked.path.startswith("/assets/") and "m" in asked.args
+
+
+def compress_responses(server: Flask) -> None:
+    """Compress every response: bundles once, the rest as flask-compress does."""
+    bundles = Bundles()
+    server.config["COMPRESS_ALGORITHM"] = ["br", "gzip"]
+    server.config["COMPRESS_ALGORITHM_STREAMING"] = ["br", "gzip"]
+    Compress(server)  # registered first, so it runs after the function below and leaves its answers alone
+
+    @server.after_request
+    def send_bundle(response: Response) -> Response:
+        if request.method != "GET" or response.status_code != 200 or not is_bundle(request):
+            return response
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        accepts = "br" in request.headers.get("Accept-Encoding", "")
+        if accepts and "Content-Encoding" not in response.headers and any(t in response.mimetype for t in TYPES):
+            response.direct_passthrough = False
+            response.set_data(bundles.compressed(request.full_path, response.get_data()))
+            response.headers["Content-Encoding"] = "br"
+        return response

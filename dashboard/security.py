@@ -1,0 +1,58 @@
+"""Headers and refusals that keep other sites out: content policy, no framing, no cross-site writes."""
+
+from urllib.parse import urlsplit
+
+from dash import Dash
+from flask import Flask, Response, abort, request
+
+from loaders.workspace import Workspace
+
+WRITING = {"POST", "PUT", "PATCH", "DELETE"}
+GL_FEATURES = 10_000  # above this the Explorer's map needs WebGL, whose shaders plotly.js builds with `new Function`
+
+
+def guard(app: Dash, server: Flask, workspace: Workspace, inline_scripts: list[str]) -> None:
+    """Add security headers to every response and refuse writing requests that another site's page makes.
+
+    `inline_scripts` are hashes of the page's own inline scripts, in the form of a content policy.
+    """
+
+    @server.before_request
+    def refuse_cross_site() -> None:
+        if request.method not in WRITING:
+            return
+        site = request.headers.get("Sec-Fetch-Site")
+        origin = request.headers.get("Origin")
+        crosses = site == "cross-site" if site else origin is not None and urlsplit(origin).netloc != request.host
+        if crosses:
+            abort(403, "This request comes from another site's page. Open the dashboard itself and repeat it there.")
+
+    @server.after_request
+    def add_headers(response: Response) -> Response:
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        response.headers.setdefault("Referrer-Policy", "same-origin")
+        response.headers.setdefault("X-Frame-Options", "SAMEORIGIN")
+        if response.mimetype == "text/html":
+            response.headers.setdefault("Content-Security-Policy", policy(app, workspace, inline_scripts))
+        return response
+
+
+def policy(app: Dash, workspace: Workspace, inline_scripts: list[str]) -> str:
+    """The content policy: scripts of this server only, with `unsafe-eval` only where a store needs the WebGL map."""
+    scripts = ["'self'", *inline_scripts, *app.csp_hashes()]
+    if any(workspace.open_store(store_id).features > GL_FEATURES for store_id in workspace.store_ids()):
+        scripts.append("'unsafe-eval'")
+    return "; ".join(
+        [
+            "default-src 'self'",
+            f"script-src {' '.join(scripts)}",
+            "style-src 'self' 'unsafe-inline'",
+            "img-src 'self' data: blob:",
+            "font-src 'self' data:",
+            "worker-src 'self' blob:",
+            "object-src 'none'",
+            "base-uri 'self'",
+            "form-action 'self'",
+            "frame-ancestors 'self'",
+        ]
+    )

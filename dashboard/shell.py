@@ -1,0 +1,228 @@
+"""The frame around every page: rail, top bar (store, search, author, theme), messages, key list, shared polling."""
+
+from typing import Any
+
+import dash_bootstrap_components as dbc
+from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update, page_container
+from flask import current_app
+
+from catalog.jobs import jobs
+from dashboard import urls
+from dashboard.components import icon, kbd
+from loaders.workspace import Workspace
+
+POLL_MS = 2_000
+KEYS = (
+    ("/", "Search: a feature's number, a word of its label, a token"),
+    ("j", "Feature page: next feature"),
+    ("k", "Feature page: previous feature"),
+    ("r", "Feature page: a random feature"),
+    ("e", "Feature page: edit the label"),
+    ("↑ ↓ Enter", "Explorer: move in the table, open the feature"),
+    ("t", "Switch between light and dark"),
+    ("?", "This list"),
+    ("Esc", "Close, or leave a field"),
+)
+
+
+def layout() -> html.Div:
+    """The whole frame with the page inside it."""
+    return html.Div(
+        [
+            html.A("Skip to content", href="#main", className="skip-link"),
+            dcc.Location(id="shell-location", refresh=False),
+            dcc.Location(id="shell-navigate", refresh="callback-nav"),
+            dcc.Store(id="shell-generation"),
+            dcc.Store(id="shell-url-written"),
+            dcc.Interval(id="shell-poll", interval=POLL_MS, disabled=True),
+            html.Nav(
+                [
+                    dcc.Link(icon("loupe"), href=urls.home(), className="rail-mark", title="Loupe: home"),
+                    html.Div(id="shell-rail", className="rail-links"),
+                ],
+                className="rail",
+                **{"aria-label": "Pages"},
+            ),
+            _top_bar(),
+            dbc.Alert(id="shell-message", is_open=False, dismissable=True, duration=12_000, color="warning"),
+            html.Main(page_container, id="main", tabIndex=-1),
+            _key_list(),
+        ],
+        className="frame",
+    )
+
+
+def _top_bar() -> html.Header:
+    return html.Header(
+        [
+            html.Label("Store", htmlFor="shell-store", className="visually-hidden"),
+            dbc.Select(id="shell-store", options=[], size="sm", className="top-store"),
+            html.Div(
+                [
+                    icon("search"),
+                    dcc.Input(
+                        id="shell-search",
+                        type="search",
+                        placeholder="Feature number, label or token",
+                        debounce=False,
+                        n_submit=0,
+                        autoComplete="off",
+                        className="top-search-input",
+                    ),
+                    kbd("/"),
+                ],
+                className="top-search",
+                role="search",
+            ),
+            html.Div(
+                [
+                    html.Label([icon("person"), html.Span("Name", className="visually-hidden")], htmlFor="shell-author"),
+                    dcc.Input(
+                        id="shell-author",
+                        type="text",
+                        placeholder="Your name",
+                        maxLength=80,
+                        debounce=True,
+                        persistence=True,
+                        persistence_type="local",
+                        autoComplete="off",
+                        className="top-author-input",
+                    ),
+                ],
+                className="top-author",
+                title="Signs the labels that you save from this browser",
+            ),
+            html.Button(
+                icon("keyboard"), className="icon-button", title="Keys (?)",
+                **{"data-action": "keys", "aria-label": "Show the keys"},
+            ),
+            html.Button(
+                [icon("moon"), icon("sun")], className="icon-button", title="Light or dark (t)",
+                **{"data-action": "theme", "aria-label": "Switch between light and dark"},
+            ),
+        ],
+        className="top",
+    )  # fmt: skip
+
+
+def _key_list() -> html.Dialog:
+    rows = [html.Tr([html.Td(kbd(keys.split())), html.Td(words)]) for keys, words in KEYS]
+    return html.Dialog(
+        [
+            html.H2("Keys"),
+            html.Table(html.Tbody(rows), className="key-list"),
+            html.Button("Close", className="button", **{"data-action": "close-keys"}),
+        ],
+        id="shell-keys",
+        **{"aria-label": "Keys"},
+    )
+
+
+def rail(place: urls.Place, store: str | None, set_id: str | None) -> list[dcc.Link]:
+    """The rail's links; those of the current store and set, the current page marked."""
+    entries = (
+        ("home", "Home", "house", urls.home()),
+        ("explorer", "Explorer", "table", urls.explorer(store)),
+        ("training", "Training", "graph-up", urls.training()),
+        ("layers", "Layers", "layers", urls.layers(set_id)),
+    )
+    here = "explorer" if place.page == "feature" else place.page
+    return [
+        dcc.Link(
+            [icon(picture), html.Span(words)],
+            href=href,
+            className="rail-link is-current" if page == here else "rail-link",
+        )
+        for page, words, picture, href in entries
+    ]
+
+
+def choose_store(place: urls.Place, known: str | None, sets: dict[str, list[str]]) -> str | None:
+    """The store that the page shows: the one in the path, one of the path's set, the last one, or the first."""
+    stores = [store for members in sets.values() for store in members]
+    if place.store in stores:
+        return place.store
+    members = sets.get(place.set_id or "", [])
+    if members and known not in members:
+        return members[0]
+    return known if known in stores else (stores[0] if stores else None)
+
+
+def set_of(store: str | None, sets: dict[str, list[str]]) -> str | None:
+    """The set that holds a store."""
+    return next((set_id for set_id, members in sets.items() if store in members), None)
+
+
+def generations(workspace: Workspace) -> dict[str, int]:
+    """The manifest generation of every store; changes whenever a table lands."""
+    return {store: int(workspace.open_store(store).manifest["generation"]) for store in workspace.store_ids()}
+
+
+def is_busy() -> bool:
+    """True while a pipeline job runs or waits."""
+    return any(job.status in ("running", "waiting") for job in jobs(current_app.config["LOUPE"]["catalog"]))
+
+
+def register(app: Dash) -> None:
+    """Add the shell's callbacks to an app."""
+
+    @app.callback(
+        Output("shell-store", "options"),
+        Output("shell-store", "value"),
+        Output("shell-rail", "children"),
+        Input("shell-location", "pathname"),
+        Input("shell-generation", "data"),
+        State("shell-store", "value"),
+    )
+    def follow_location(pathname: str | None, _: Any, known: str | None) -> tuple[list[dict[str, str]], Any, Any]:
+        workspace: Workspace = current_app.config["LOUPE"]["workspace"]
+        sets, place = workspace.sets(), urls.read(pathname)
+        store = choose_store(place, known, sets)
+        options = [
+            {"value": member, "label": f"{member}  ({workspace.open_store(member).hook})"}
+            for members in sets.values()
+            for member in members
+        ]
+        return options, store, rail(place, store, set_of(store, sets))
+
+    @app.callback(
+        Output("shell-navigate", "href"),
+        Input("shell-store", "value"),
+        State("shell-location", "pathname"),
+        prevent_initial_call=True,
+    )
+    def switch_store(store: str | None, pathname: str | None) -> Any:
+        sets, place = current_app.config["LOUPE"]["workspace"].sets(), urls.read(pathname)
+        if store is None or place.page not in ("explorer", "feature", "layers"):
+            return no_update
+        set_id = set_of(store, sets)
+        if store == place.store or (place.page == "layers" and (set_id == place.set_id or place.set_id is None)):
+            return no_update
+        return urls.switch_store(pathname, store, set_id)
+
+    @app.callback(
+        Output("shell-navigate", "href", allow_duplicate=True),
+        Output("shell-search", "value"),
+        Input("shell-search", "n_submit"),
+        State("shell-search", "value"),
+        State("shell-store", "value"),
+        prevent_initial_call=True,
+    )
+    def search(_: int, text: str | None, store: str | None) -> Any:
+        target = urls.search_target(text or "", store)
+        return (no_update, no_update) if target is None else (target, "")
+
+    @app.callback(
+        Output("shell-generation", "data"),
+        Output("shell-poll", "disabled"),
+        Input("shell-poll", "n_intervals"),
+        Input("shell-location", "pathname"),
+        State("shell-generation", "data"),
+    )
+    def notice_results(_n: int, _pathname: str | None, known: dict[str, int] | None) -> Any:
+        now = generations(current_app.config["LOUPE"]["workspace"])
+        return (no_update if now == known else now), not is_busy()
+
+    app.clientside_callback(
+        ClientsideFunction("loupe", "rememberAuthor"), Output("shell-author", "title"), Input("shell-author", "value")
+    )
