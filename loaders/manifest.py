@@ -52,9 +52,10 @@ def check_files(directory: Path, manifest: dict[str, Any], hashes: bool = False)
             raise StoreDamaged(f"The manifest of '{directory}' lists '{name}', which lies outside of it.")
         if not path.is_file():
             raise StoreDamaged(f"File '{name}' of '{directory.name}' is missing. Rebuild it with `loupe build`.")
-        if path.stat().st_size != wanted["bytes"]:
+        size = path.stat().st_size
+        if size != wanted["bytes"]:
             raise StoreDamaged(
-                f"File '{name}' of '{directory.name}' has {path.stat().st_size:,} bytes instead of {wanted['bytes']:,}. Rebuild it."
+                f"File '{name}' of '{directory.name}' has {size:,} bytes instead of {wanted['bytes']:,}. Rebuild it."
             )
         if hashes and file_sha256(path) != wanted["sha256"]:
             raise StoreDamaged(
