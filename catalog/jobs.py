@@ -46,10 +46,12 @@ def put_job(
     total: int | None = None,
     unit: str = "",
     note: str = "",
+    skipped: int = 0,
     now: datetime | None = None,
 ) -> None:
     """Record where a pipeline step is. While it runs call this at least every 5 s, with or without progress.
 
+    `skipped` of the `done` units were found finished from an earlier run: they say nothing about the speed.
     Raises BadInput for an unknown status.
     """
     if status not in STATUSES:
@@ -74,6 +76,7 @@ def put_job(
                 record.started_at, record.started_done, record.advanced_at = now, done, now
             elif done > record.done:
                 record.advanced_at = now
+            record.started_done = max(record.started_done, skipped)
             record.heartbeat, record.pid = now, pid
         record.title, record.position, record.status = title, position, status
         record.done, record.total, record.unit, record.note = done, total, unit, note

@@ -115,7 +115,7 @@ class JobRecord(Record):
     unit: Mapped[str]
     note: Mapped[str]
     started_at: Mapped[datetime | None]
-    started_done: Mapped[int]  # `done` when that process took it up: the basis of its rate
+    started_done: Mapped[int]  # units that were done before that process: no basis for its rate
     advanced_at: Mapped[datetime | None]  # when `done` last grew
     updated_at: Mapped[datetime]
     heartbeat: Mapped[datetime | None]

@@ -1,0 +1,120 @@
+"""How the HTTP interface speaks: strict JSON answers, one-sentence errors, and query parameters read with care."""
+
+import json
+import math
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from flask import Response, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+
+from catalog.errors import CatalogTooNew, CatalogUnavailable, StaleEdit
+from loaders.errors import BadInput, FeatureNotFound, LoupeError, StoreNotFound, TableMissing
+
+STATUS = {
+    BadInput: 400,
+    StoreNotFound: 404,
+    FeatureNotFound: 404,
+    TableMissing: 404,
+    StaleEdit: 409,
+    CatalogTooNew: 503,
+    CatalogUnavailable: 503,
+}
+MAX_BODY_BYTES = 2 * 2**20
+SENTENCES = {  # instead of Werkzeug's, where those say too much or too little
+    400: "The request's body is not valid JSON.",
+    413: f"The request's body is too large: at most {MAX_BODY_BYTES:,} bytes are read.",
+    415: "The request's body must be JSON: send it with Content-Type: application/json.",
+}
+MAX_ID_DIGITS = 10
+
+
+def plain(value: Any) -> Any:
+    """Turn NumPy and pandas values, times and tuples into what JSON can say; NaN and infinities become None."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf" and np.isfinite(value).all():
+        return value.tolist()
+    return plain(value.tolist()) if hasattr(value, "tolist") else str(value)
+
+
+def answer(value: Any, status: int = 200) -> Response:
+    """A JSON response."""
+    text = json.dumps(plain(value), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    response = Response(text + "\n", status, mimetype="application/json")
+    response.headers["Cache-Control"] = "no-cache"
+    return response
+
+
+def answer_list(items: list[Any], total: int | None = None, **more: Any) -> Response:
+    """A list as `{"items": [...], "total": n}`; `total` counts all of them, `items` may be one part."""
+    return answer({"items": items, "total": len(items) if total is None else total, **more})
+
+
+def answer_error(status: int, sentence: str, **more: Any) -> Response:
+    """An error as `{"error": sentence, "status": n}`."""
+    return answer({"error": sentence, "status": status, **more}, status)
+
+
+def answer_refusal(error: LoupeError) -> Response:
+    """A LoupeError in its own words; a stale edit brings both texts along."""
+    more = (
+        {"current": label(error.current), "submitted": label(error.submitted)} if isinstance(error, StaleEdit) else {}
+    )
+    status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), 500)
+    return answer_error(status, str(error), **more)
+
+
+def answer_http_error(error: HTTPException) -> Response:
+    """Werkzeug's errors in the same form; 405 keeps its Allow header."""
+    status = error.code or 500
+    if isinstance(error, MethodNotAllowed):
+        allowed = ", ".join(sorted(error.valid_methods or []))
+        response = answer_error(status, f"{request.method} is not possible at this address: use {allowed}.")
+        response.headers["Allow"] = allowed
+        return response
+    return answer_error(status, SENTENCES.get(status) or error.description or error.name)
+
+
+def label(saved: Any) -> dict[str, Any]:
+    """A catalog.labels.Label as JSON."""
+    return dict(saved._asdict())
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table as a list of objects."""
+    return frame.to_dict("records")
+
+
+def read_page(default: int, most: int) -> tuple[int, int]:
+    """`limit` (1 to `most`) and `offset` (from 0) of the query. Raises BadInput."""
+    limit, offset = _whole("limit", default), _whole("offset", 0)
+    if not 1 <= limit <= most:
+        raise BadInput(f"'limit' may be 1 to {most:,}: found {limit:,}; read the rest with 'offset'.")
+    return limit, offset
+
+
+def _whole(name: str, default: int) -> int:
+    text = request.args.get(name, "").strip()
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= MAX_ID_DIGITS):
+        raise BadInput(f"'{name}' must be a whole number from 0: found '{text[:40]}'.")
+    return int(text)
+
+
+def read_feature_id(text: str) -> int:
+    """The feature id in an address; anything but a whole number is answered with 404."""
+    if not (text.isascii() and text.isdigit() and len(text) <= MAX_ID_DIGITS):
+        raise NotFound(f"'{text[:40]}' is not a feature: feature ids are whole numbers from 0.")
+    return int(text)
