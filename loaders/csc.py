@@ -17,9 +17,9 @@ class CscLoader:
         if not self.is_available:
             return
         attributes = open_group_attributes(self._group)
-        self._indptr = open_raw(self._group / "indptr")
-        self._indices = open_raw(self._group / "indices")
-        self._data = open_raw(self._group / "data")
+        self._indptr = np.asarray(open_raw(self._group / "indptr"))
+        self._indices = np.asarray(open_raw(self._group / "indices"))
+        self._data = np.asarray(open_raw(self._group / "data"))
         self.features = len(self._indptr) - 1
         nnz = int(self._indptr[-1])
         if attributes.get("encoding-type") != "csc_matrix" or len(self._indices) != nnz or len(self._data) != nnz:
@@ -32,5 +32,5 @@ class CscLoader:
     def load(self, feature_id: int) -> FeatureActivations:
         if not 0 <= feature_id < self.features:
             raise FeatureNotFound(feature_id, self.features)
-        start, stop = int(self._indptr[feature_id]), int(self._indptr[feature_id + 1])
-        return FeatureActivations(np.asarray(self._indices[start:stop]), np.asarray(self._data[start:stop]))
+        start, stop = self._indptr.item(feature_id), self._indptr.item(feature_id + 1)
+        return FeatureActivations(self._indices[start:stop], self._data[start:stop])

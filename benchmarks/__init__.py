@@ -1,0 +1,1 @@
+"""Measured figures: `python -m benchmarks.run` writes every result to benchmarks/results/."""
