@@ -63,7 +63,9 @@ def test_a_resumed_run_replaces_the_steps_it_repeats(tmp_path):
 
 def test_a_crashed_half_line_is_passed_over_and_counted(tmp_path):
     path = tmp_path / "metrics.jsonl"
-    path.write_text('{"step": 0, "loss": 2.0}\n{"step": 1, "lo{"step": 1, "loss": 1.0}\n[1]\n\n{"step": 2, "loss": 0.5}\n')
+    path.write_text(
+        '{"step": 0, "loss": 2.0}\n{"step": 1, "lo{"step": 1, "loss": 1.0}\n[1]\n\n{"step": 2, "loss": 0.5}\n'
+    )
     curves = read_curves(path)
     assert curves.series["loss"].step.tolist() == [0, 2]
     assert curves.skipped == 2

@@ -1,0 +1,191 @@
+"""Parts of the Training page: the runs table, its controls and the comparison of configurations."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import dash_ag_grid as dag
+import dash_bootstrap_components as dbc
+from dash import dcc, html
+
+from dashboard.components.blocks import panel, skeleton
+from dashboard.figures.theme import CONFIG
+
+FVU_WORDS = (
+    "FVU: squared residuals over squared deviations from the held-out mean, on rows of documents that training never "
+    "saw; 0 is a perfect reconstruction, 1 is no better than the mean. Explained = 1 − FVU. "
+    "Dead: never fires on the harvested dataset."
+)
+GRID_OPTIONS: dict[str, Any] = {
+    "animateRows": False,
+    "suppressCellFocus": False,
+    "suppressMovableColumns": True,
+    "rowHeight": 28,
+    "headerHeight": 30,
+    "enableCellTextSelection": True,
+    "ensureDomOrder": True,
+}
+
+
+def runs_table(rows: list[dict[str, Any]], chosen: Sequence[str]) -> dag.AgGrid:
+    """Every run, one row each; the ticked ones are drawn."""
+    numeric = {"type": "rightAligned", "cellClass": "ag-right-aligned-cell num"}
+    columns = [
+        {
+            "field": "id",
+            "headerName": "SAE",
+            **_wide(150),
+            "cellStyle": {"function": "({'boxShadow': 'inset 4px 0 0 ' + params.data.colour})"},
+        },
+        {
+            "field": "status",
+            "headerName": "Run",
+            **_wide(86),
+            "tooltipField": "error",
+            "cellClassRules": {
+                "is-good": "params.value === 'finished'",
+                "is-live": "params.value === 'running'",
+                "is-bad": "params.value === 'failed'",
+                "is-quiet": "params.value === 'stopped'",
+            },
+        },
+        {"field": "step", "headerName": "Steps", "sortable": False, **_wide(124), **numeric},
+        _with_text("duration", "Time", numeric, 106),
+        _with_text("fvu", "FVU, held out", numeric, 112, "Share of variance unexplained, on held-out rows"),
+        _with_text("fvu", "Explained", numeric, 100, "1 − FVU", text="explained_text"),
+        _with_text("l0", "L0, held out", numeric, 104, "Features that fire per held-out sample"),
+        _with_text("dead", "Dead", numeric, 84, "Share of features that never fire on the harvested dataset"),
+        _count("features", "Features", numeric, 95),
+        _count("rows", "Held-out rows", numeric, 118),
+    ]
+    return dag.AgGrid(
+        id="training-runs",
+        rowData=rows,
+        columnDefs=columns,
+        selectedRows={"ids": list(chosen)},
+        getRowId="params.data.id",
+        defaultColDef={"sortable": True, "resizable": True, "suppressHeaderMenuButton": True},
+        dashGridOptions={
+            **GRID_OPTIONS,
+            "rowSelection": {"mode": "multiRow", "enableClickSelection": False},
+            "domLayout": "autoHeight" if len(rows) <= 6 else "normal",
+        },
+        className="compact-grid",
+        style={"height": None if len(rows) <= 6 else "212px", "width": "100%"},
+    )
+
+
+def _with_text(
+    field: str, title: str, more: dict[str, Any], width: int, hint: str = "", text: str | None = None
+) -> dict[str, Any]:
+    """A column that sorts by a number and shows the text made for it."""
+    return {
+        "field": field,
+        "colId": text or field,
+        "headerName": title,
+        "headerTooltip": hint,
+        "valueFormatter": {"function": f"params.data.{text or field + '_text'}"},
+        **_wide(width),
+        **more,
+    }
+
+
+def _count(field: str, title: str, more: dict[str, Any], width: int) -> dict[str, Any]:
+    formatter = {"function": "params.value === null ? '–' : d3.format(',')(params.value)"}
+    return {"field": field, "headerName": title, "valueFormatter": formatter, **_wide(width), **more}
+
+
+def _wide(width: int) -> dict[str, int]:
+    """At least so many pixels, and a share of what is left in proportion."""
+    return {"minWidth": width, "flex": width}
+
+
+def controls(smoothing: float, axes: Sequence[str], x: str) -> html.Div:
+    """Smoothing, logarithmic axes, and what runs along x."""
+    return html.Div(
+        [
+            html.Div(
+                [
+                    html.Label("Smoothing", htmlFor="training-smoothing", id="training-smoothing-label"),
+                    dcc.Slider(
+                        id="training-smoothing",
+                        min=0,
+                        max=0.99,
+                        step=0.01,
+                        value=smoothing,
+                        marks=None,
+                        updatemode="mouseup",
+                        allow_direct_input=False,
+                        tooltip={"placement": "bottom", "always_visible": False},
+                    ),
+                ],
+                className="training-smoothing",
+                title="Weight of the moving average; the raw line stays faintly behind it",
+            ),
+            dbc.Checklist(
+                id="training-log",
+                options=[{"label": "log values", "value": "y"}, {"label": "log steps", "value": "x"}],
+                value=list(axes),
+                inline=True,
+                switch=True,
+            ),
+            dbc.RadioItems(
+                id="training-x",
+                options=[{"label": "Steps", "value": "step"}, {"label": "Seconds", "value": "time"}],
+                value=x,
+                inline=True,
+                className="segmented",
+            ),
+        ],
+        className="training-controls",
+        role="group",
+        **{"aria-label": "How the curves are drawn"},
+    )
+
+
+BLANK: dict[str, Any] = {
+    "xaxis": {"visible": False},
+    "yaxis": {"visible": False},
+    "paper_bgcolor": "rgba(0,0,0,0)",
+    "plot_bgcolor": "rgba(0,0,0,0)",
+}
+
+
+def graph(id: str, height: int) -> dcc.Graph:
+    """A figure's place, blank and of its final height until the figure arrives by callback."""
+    return dcc.Graph(id=id, config=CONFIG, style={"height": f"{height}px"}, figure={"layout": BLANK})
+
+
+def curve_panel(name: str, title: str, note: str, height: int) -> html.Section:
+    """One chart of curves."""
+    return panel(title, graph(f"training-curve-{name}", height), note=note, min_height=height, class_name="span-4")
+
+
+def config_table(names: Sequence[str], rows: Sequence[tuple[str, list[str], bool]]) -> Any:
+    """Fields down, runs across; fields in which the runs differ come first and are marked."""
+    if not rows:
+        return skeleton(60)
+    columns: list[dict[str, Any]] = [{"field": "field", "headerName": "Field", "pinned": "left", "width": 220}]
+    for position, name in enumerate(names):
+        columns.append(
+            {
+                "field": f"run{position}",
+                "headerName": name,
+                "minWidth": 130,
+                "flex": 1,
+                "tooltipField": f"run{position}",
+            }
+        )
+    data = [
+        {"field": field, "differs": differs, **{f"run{position}": value for position, value in enumerate(values)}}
+        for field, values, differs in rows
+    ]
+    return dag.AgGrid(
+        id="training-config-table",
+        rowData=data,
+        columnDefs=columns,
+        defaultColDef={"sortable": False, "resizable": True, "suppressHeaderMenuButton": True},
+        rowClassRules={"differs": "params.data.differs"},
+        dashGridOptions={**GRID_OPTIONS, "tooltipShowDelay": 400},
+        className="compact-grid",
+        style={"height": f"{min(32 + 28 * len(data) + 4, 372)}px", "width": "100%"},
+    )

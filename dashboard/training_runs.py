@@ -1,0 +1,165 @@
+"""What the Training page knows of every run: status, duration, configuration, curves, final figures and its look."""
+
+import math
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from catalog.catalog import Catalog
+from catalog.runs import Run, runs
+from dashboard.figures.theme import OKABE_ITO, colour
+from dashboard.training_curves import Curves, read_curves
+from loaders.workspace import Workspace
+
+DASHES = ("solid", "dash", "dot")
+SYMBOLS = ("circle", "square", "diamond")
+STATUS_WORDS = {"running": "running", "done": "finished", "failed": "failed", "stopped": "stopped"}
+
+
+class Look(NamedTuple):
+    """Colour of the layer, as on every page; line pattern and mark tell sets with the same layers apart."""
+
+    colour: str
+    dash: str
+    symbol: str
+
+
+class Quality(NamedTuple):
+    """Figures of a finished SAE on held-out rows; None where they were not measured."""
+
+    fvu: float | None
+    l0: float | None
+    dead_share: float | None
+    rows: int | None  # held-out samples
+
+
+class TrainingRun(NamedTuple):
+    """The latest run of one SAE; `status` is running, finished, failed or stopped."""
+
+    sae_id: str
+    status: str
+    error: str | None
+    started: float  # seconds since the epoch; 0 where no start was recorded
+    total_steps: int | None
+    duration: float | None  # seconds
+    config: dict[str, Any]
+    curves: Curves
+    quality: Quality
+    look: Look
+    store_id: str | None
+    features: int | None
+
+
+def collect(workspace: Workspace, catalog: Catalog, now: datetime | None = None) -> list[TrainingRun]:
+    """Every run of the catalog (the latest of each SAE) and every SAE in the workspace that has none, by id."""
+    latest: dict[str, Run] = {}
+    for run in runs(catalog, now):
+        latest.setdefault(run.sae_id, run)
+    sets = workspace.sets()
+    stores = {workspace.open_store(store).sae_id: store for members in sets.values() for store in reversed(members)}
+    finished = set(workspace.sae_ids())
+    ids = sorted({*latest, *finished})
+    members = [[workspace.open_store(store).sae_id for store in members] for members in sets.values()]
+    members.sort(
+        key=lambda saes: min((latest[one].started_at.timestamp() for one in saes if one in latest), default=math.inf)
+    )
+    looks = assign_looks(ids, members)
+    return [
+        _describe(workspace, sae_id, latest.get(sae_id), stores.get(sae_id), looks[sae_id], sae_id in finished, now)
+        for sae_id in ids
+    ]
+
+
+def assign_looks(ids: list[str], sets: list[list[str]]) -> dict[str, Look]:
+    """A look for each SAE: its position in its set gives the colour, its set (the oldest first) the line pattern.
+
+    SAEs of no set (still training) take the colours that the sets leave free, in the order of `ids`.
+    """
+    looks: dict[str, Look] = {}
+    for number, members in enumerate(sets):
+        for position, sae_id in enumerate(members):
+            kind = number % len(DASHES)
+            looks.setdefault(sae_id, Look(colour(position), DASHES[kind], SYMBOLS[kind]))
+    taken = {look.colour for look in looks.values()}
+    free = [one for one in OKABE_ITO if one not in taken] or list(OKABE_ITO)
+    waiting = [sae_id for sae_id in ids if sae_id not in looks]
+    for position, sae_id in enumerate(waiting):
+        looks[sae_id] = Look(free[position % len(free)], DASHES[0], SYMBOLS[0])
+    return looks
+
+
+def _describe(
+    workspace: Workspace,
+    sae_id: str,
+    run: Run | None,
+    store_id: str | None,
+    look: Look,
+    is_finished: bool,
+    now: datetime | None,
+) -> TrainingRun:
+    curves = read_curves(workspace.sae_dir(sae_id) / "metrics.jsonl")
+    record = workspace.sae(sae_id) if is_finished else None
+    quality = _quality(workspace.open_store(store_id).manifest.get("quality") if store_id else None)
+    if quality.fvu is None and record is not None:
+        quality = _quality(record.metadata.get("quality"))
+    cfg = record.cfg if record else {}
+    plain = {key: value for key, value in cfg.items() if key != "metadata"}
+    return TrainingRun(
+        sae_id=sae_id,
+        status=STATUS_WORDS[run.status] if run else "finished",
+        error=run.error_message if run else None,
+        started=run.started_at.timestamp() if run else 0.0,
+        total_steps=run.total_steps if run else None,
+        duration=_duration(run, curves, now),
+        config=flatten(run.config) if run and run.config else flatten(plain),
+        curves=curves,
+        quality=quality,
+        look=look,
+        store_id=store_id,
+        features=int(cfg["d_sae"]) if "d_sae" in cfg else None,
+    )
+
+
+def _quality(found: dict[str, Any] | None) -> Quality:
+    known = {key: value for key, value in (found or {}).items() if isinstance(value, int | float)}
+    rows = known.get("held_out_samples")
+    return Quality(known.get("fvu"), known.get("l0"), known.get("dead_share"), int(rows) if rows else None)
+
+
+def _duration(run: Run | None, curves: Curves, now: datetime | None) -> float | None:
+    """Seconds of training: what the run itself counted, else from its start to its end or last sign of life."""
+    counted = [float(series.seconds[-1]) for series in curves.series.values() if math.isfinite(series.seconds[-1])]
+    if counted:
+        return max(counted)
+    if run is None:
+        return None
+    end = run.completed_at or ((now or datetime.now(UTC)) if run.status == "running" else run.heartbeat)
+    return (end - run.started_at).total_seconds()
+
+
+def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    """A configuration as dotted names and the text of their values."""
+    flat: dict[str, str] = {}
+    for key, value in config.items():
+        if isinstance(value, dict):
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = _text(value)
+    return flat
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return str(value)
+
+
+def compare_configs(chosen: list[TrainingRun]) -> list[tuple[str, list[str], bool]]:
+    """Rows (field, value per run, whether the runs differ): differing fields first, then in the order of the configs."""
+    fields = list(dict.fromkeys(name for run in chosen for name in run.config))
+    rows = []
+    for name in fields:
+        values = [run.config.get(name, "–") for run in chosen]
+        rows.append((name, values, len(set(values)) > 1))
+    return sorted(rows, key=lambda row: not row[2])
