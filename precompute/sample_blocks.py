@@ -1,0 +1,96 @@
+"""The row-major batches of a store, read as sparse row blocks (samples x features) of bounded size."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from loaders.errors import StoreDamaged, StoreNotFound
+from loaders.raw import open_group_attributes, open_raw
+
+BLOCK_NNZ = 1 << 20  # non-zeros read at once: about 8 MiB as they lie, 25 MiB as float64 CSR
+
+
+class Batch(NamedTuple):
+    """Memory maps of one CSR group; its first row is sample `start` of the store."""
+
+    start: int
+    indptr: npt.NDArray[np.int64]
+    indices: npt.NDArray[np.integer]
+    data: npt.NDArray[np.float32]
+
+
+class SampleBlocks:
+    """All batches of one store in sample order; `samples`, `features` and `nnz` are their totals."""
+
+    def __init__(self, batches: list[Batch], features: int) -> None:
+        self._batches = batches
+        self.features = features
+        self.samples = batches[-1].start + len(batches[-1].indptr) - 1
+        self.nnz = sum(len(batch.data) for batch in batches)
+
+    @classmethod
+    def open(cls, store_dir: Path) -> "SampleBlocks":
+        """Raises StoreNotFound without batches, StoreDamaged when their arrays contradict each other."""
+        paths = sorted((store_dir / "activations").glob("batch_*.zarr"))
+        if not paths:
+            raise StoreNotFound(f"Store '{store_dir.name}' has no batches of activations yet. Run `loupe harvest`.")
+        batches: list[Batch] = []
+        widths, start = set(), 0
+        for path in paths:
+            samples, features = (int(n) for n in open_group_attributes(path)["shape"])  # type: ignore[attr-defined]
+            batch = Batch(start, *(open_raw(path / name) for name in ("indptr", "indices", "data")))
+            lengths = (len(batch.indptr), len(batch.indices), len(batch.data))
+            nnz = int(batch.indptr[-1]) if len(batch.indptr) else -1
+            if lengths != (samples + 1, nnz, nnz):
+                raise StoreDamaged(
+                    f"Batch '{path.name}' of '{store_dir.name}' has arrays of {lengths} values for {samples} samples and"
+                    f" {nnz} activations. Delete it and run `loupe harvest` again."
+                )
+            batches.append(batch)
+            widths.add(features)
+            start += samples
+        if len(widths) > 1:
+            raise StoreDamaged(
+                f"The batches of '{store_dir.name}' have different numbers of features: {sorted(widths)}."
+                " Delete them and run `loupe harvest` again."
+            )
+        return cls(batches, widths.pop())
+
+    def blocks(self, nnz: int = BLOCK_NNZ) -> Iterator[tuple[int, sp.csr_array]]:
+        """Yield (first sample, rows) in order, each with at most `nnz` non-zeros (or one row) and within one batch."""
+        for batch in self._batches:
+            first, rows = 0, len(batch.indptr) - 1
+            while first < rows:
+                reach = int(np.searchsorted(batch.indptr, batch.indptr[first] + nnz, side="right")) - 1
+                last = min(max(reach, first + 1), rows)
+                yield batch.start + first, self._rows(batch, first, last)
+                first = last
+
+    def _rows(self, batch: Batch, first: int, last: int) -> sp.csr_array:
+        start, stop = int(batch.indptr[first]), int(batch.indptr[last])
+        pointers = (batch.indptr[first : last + 1] - start).astype(np.int32)
+        indices = batch.indices[start:stop].astype(np.int32)
+        return sp.csr_array((np.array(batch.data[start:stop]), indices, pointers), shape=(last - first, self.features))
+
+    def take(self, samples: npt.NDArray[np.int64]) -> sp.csr_array:
+        """The given samples in the given order, as one sparse block [len(samples), features]."""
+        of_batch = np.searchsorted([batch.start for batch in self._batches], samples, side="right") - 1
+        counts = np.zeros(len(samples), np.int64)
+        for number in np.unique(of_batch):
+            batch, here = self._batches[number], np.flatnonzero(of_batch == number)
+            rows = samples[here] - batch.start
+            counts[here] = batch.indptr[rows + 1] - batch.indptr[rows]
+        pointers = np.concatenate([[0], np.cumsum(counts)])
+        indices, data = np.empty(pointers[-1], np.int32), np.empty(pointers[-1], np.float32)
+        for number in np.unique(of_batch):
+            batch, here = self._batches[number], np.flatnonzero(of_batch == number)
+            length = counts[here]
+            within = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
+            source = np.repeat(batch.indptr[samples[here] - batch.start], length) + within
+            target = np.repeat(pointers[here], length) + within
+            indices[target], data[target] = batch.indices[source], batch.data[source]
+        return sp.csr_array((data, indices, pointers.astype(np.int32)), shape=(len(samples), self.features))

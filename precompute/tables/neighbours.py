@@ -1,0 +1,97 @@
+"""Table `neighbours`: the nearest features by decoder direction and by co-activation, exact over all features."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import scipy.sparse as sp
+
+from analysis.coactivation import Moments, binary, cosines, cross_products, moments, overlap, pearson
+from analysis.ranking import top_per_row
+from loaders.errors import BadInput
+from loaders.schema import NEIGHBOURS
+from loaders.tables import has_table, table_files
+from loaders.workspace import Workspace
+from precompute.progress import Progress
+from precompute.sample_blocks import SampleBlocks
+from precompute.tables.writer import write_grouped
+
+BLOCK_CELLS = 1 << 23  # feature pairs held at once: about 64 MiB for each of a handful of float64 arrays
+
+
+@dataclass(frozen=True)
+class Config:
+    store: str
+    """Id of the store, `<sae>@<dataset>`."""
+    top: int = 15
+    """Neighbours by each of the two measures; a feature has the union, so between `top` and twice as many."""
+    jobs: int = 2
+    """Threads; the result does not depend on it."""
+
+
+def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
+    """Write the table (definitions: `analysis.coactivation`) and return its path; kept when it is there.
+
+    A dead feature has no neighbours and is nobody's neighbour. Raises BadInput when SAE and store differ in size.
+    """
+    store_dir = workspace.store_dir(config.store)
+    if has_table(store_dir, "neighbours"):
+        return store_dir / table_files("neighbours")[0]
+    batches = SampleBlocks.open(store_dir)
+    decoder = workspace.sae(config.store.partition("@")[0]).decoder()
+    features = batches.features
+    if len(decoder) != features:
+        raise BadInput(f"Store '{config.store}' has {features} features, its SAE {len(decoder)}. Harvest it again.")
+    with progress.step(f"neighbours {config.store}", features, "features") as bar:
+        of_all = moments(_rows(batches), features)
+        tables, size = [NEIGHBOURS.empty_table()], max(BLOCK_CELLS // features, 1)
+        for first in range(0, features, size):
+            here = slice(first, min(first + size, features))
+            products = cross_products(((x, x) for x in _rows(batches)), here, (features, features), config.jobs)
+            both = cross_products(((x, x) for x in map(binary, _rows(batches))), here, (features, features), config.jobs)
+            correlation = pearson(products, of_all, of_all, here)
+            nearest = cosines(decoder[here], decoder)
+            tables.append(_neighbours(first, nearest, correlation, np.rint(both).astype(np.int64), of_all, config.top))
+            bar.advance(here.stop - first)
+        return write_grouped(store_dir, "neighbours", pa.concat_tables(tables), features)
+
+
+def _rows(batches: SampleBlocks) -> Iterator[sp.csr_array]:
+    return (rows for _, rows in batches.blocks())
+
+
+def _neighbours(
+    first: int,
+    cosine: npt.NDArray[np.float32],
+    correlation: npt.NDArray[np.float32],
+    both: npt.NDArray[np.int64],
+    of_all: Moments,
+    top: int,
+) -> pa.Table:
+    """Rows of the features first..: all arrays are [features of the block, all features]."""
+    size, features = cosine.shape
+    excluded = np.tile(~of_all.alive, (size, 1))
+    excluded[np.arange(size), first + np.arange(size)] = True
+    k = min(top, max(int(of_all.alive.sum()) - 1, 0))
+    living = np.flatnonzero(of_all.alive[first : first + size])
+    chosen = np.hstack(
+        [top_per_row(np.where(excluded[living], -np.inf, measure[living]), k) for measure in (cosine, correlation)]
+    )  # (living features of the block, 2 k)
+    pairs = np.unique(living[:, None] * features + chosen)
+    row, neighbour = pairs // features, pairs % features
+    order = np.lexsort((neighbour, -correlation[row, neighbour], row))
+    row, neighbour = row[order], neighbour[order]
+    together = both[row, neighbour]
+    measures = overlap(together, of_all.n[first + row], of_all.n[neighbour], of_all.samples)
+    columns = {
+        "feature_id": first + row,
+        "neighbour": neighbour,
+        "cosine": cosine[row, neighbour],
+        "pearson": correlation[row, neighbour],
+        "both": together,
+        **measures._asdict(),
+    }
+    return pa.table(columns).cast(NEIGHBOURS)
