@@ -5,6 +5,7 @@
     const TYPING_MS = 800;
     let writtenAt = 0;
     let isAhead = false; // the address bar holds a query that Dash's own Location does not know
+    let known = window.location.pathname + window.location.search; // what Dash's Location does know
 
     // Writes a page's state into the address bar without laying the page out again. `href` is a link of urls.py; it is
     // dropped when the visitor has left that page. Quick changes (typing, dragging) share one history entry.
@@ -15,25 +16,37 @@
         }
         const wanted = new URL(href, window.location.origin);
         const isHere = decodeURIComponent(wanted.pathname) === decodeURIComponent(window.location.pathname);
-        if (!isHere || wanted.search === window.location.search) {
+        const isSame = wanted.searchParams.toString() === new URLSearchParams(window.location.search).toString();
+        if (!isHere || isSame) {
             return none;
         }
         const method = Date.now() - writtenAt < TYPING_MS ? "replaceState" : "pushState";
         writtenAt = Date.now();
         isAhead = true;
-        window.history[method](null, "", href);
+        window.history[method](null, "", wanted.pathname + wanted.search);
         return href;
     }
 
-    // Back and forward between such entries: Dash's Location may hold the same (stale) query and stay silent, so tell it.
-    window.addEventListener("popstate", function () {
-        if (isAhead) {
-            window.dash_clientside.set_props("_pages_location", {
-                pathname: window.location.pathname,
-                search: window.location.search,
-            });
+    // After such a write, a step back (or a link) may lead to the very address that Dash's Location still holds; it would
+    // see no change and leave the page as it is, so tell it.
+    function follow() {
+        const here = window.location.pathname + window.location.search;
+        if (isAhead && here === known) {
+            const place = {pathname: window.location.pathname, search: window.location.search};
+            window.dash_clientside.set_props("_pages_location", place);
         }
-    });
+        known = here;
+        isAhead = false;
+    }
+    window.addEventListener("popstate", follow);
+    window.addEventListener("_dashprivate_pushstate", follow);
+
+    // Opens a link of the site without loading it anew, as dcc.Link does.
+    function go(href) {
+        window.history.pushState({}, "", href);
+        window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
+        window.scrollTo(0, 0);
+    }
 
     function rememberAuthor(name) {
         const year = 365 * 24 * 3600;
@@ -42,6 +55,7 @@
         return "Signs the labels that you save from this browser";
     }
 
+    window.loupe = Object.assign(window.loupe || {}, {go: go});
     const root = (window.dash_clientside = window.dash_clientside || {});
     root.loupe = Object.assign(root.loupe || {}, {rememberAuthor: rememberAuthor, writeUrl: writeUrl});
 })();

@@ -45,13 +45,14 @@ def colour(position: int) -> str:
     return OKABE_ITO[position % len(OKABE_ITO)]
 
 
-def finish(figure: go.Figure, *, height: int, x_title: str = "", y_title: str = "", **layout: Any) -> go.Figure:
-    """Give a figure the shared look; `height` in pixels, axis titles with their units."""
+def finish(figure: go.Figure, *, height: int | None, x_title: str = "", y_title: str = "", **layout: Any) -> go.Figure:
+    """Give a figure the shared look; `height` in pixels (None: the container's), axis titles with their units."""
     figure.update_layout(
         height=height,
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"family": FONT, "size": 12},
+        template="none",
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
         showlegend=False,
         hoverlabel={"align": "left", "font": {"family": FONT, "size": 12}},

@@ -1,0 +1,153 @@
+"""How the Explorer's table looks: its columns, the text of its cells and the words for its filters."""
+
+from typing import Any
+
+import numpy as np
+
+from dashboard import urls
+from dashboard.components.numbers import count, figures, percent
+from dashboard.explorer_rows import BOX, NUMBER_TYPES, SEARCH, TEXT_TYPES, Sort, View, conditions_of
+from loaders.store import Store
+
+BLOCK_ROWS = 100
+GRID_OPTIONS: dict[str, Any] = {
+    "theme": {"function": "themeQuartz"},
+    "cacheBlockSize": BLOCK_ROWS,
+    "maxBlocksInCache": 20,
+    "maxConcurrentDatasourceRequests": 1,
+    "infiniteInitialRowCount": BLOCK_ROWS,
+    "rowHeight": 30,
+    "headerHeight": 34,
+    "suppressMultiSort": False,
+    "multiSortKey": "ctrl",
+    "suppressDragLeaveHidesColumns": True,
+    "suppressMovableColumns": True,
+    "enableCellTextSelection": True,
+    "tooltipShowDelay": 400,
+    "animateRows": False,
+}
+WORDS = {
+    "feature_id": "feature",
+    "label": "label",
+    "tokens": "top token",
+    "density": "density",
+    "max": "max",
+    "mean": "mean",
+    "n": "samples",
+    "median": "median / max",
+    "flag": "flag",
+    "status": "status",
+}
+_SIGNS = {
+    "equals": "=",
+    "notEqual": "≠",
+    "lessThan": "<",
+    "lessThanOrEqual": "≤",
+    "greaterThan": ">",
+    "greaterThanOrEqual": "≥",
+    "contains": "contains",
+    "notContains": "lacks",
+    "startsWith": "starts with",
+    "endsWith": "ends with",
+    "blank": "is blank",
+    "notBlank": "is not blank",
+}
+
+
+def column_defs(sort: tuple[Sort, ...] = ()) -> list[dict[str, Any]]:
+    """ag-grid's column definitions, sorted as given; two hidden columns carry the quick search and the map's area."""
+    columns = [
+        _column("feature_id", "Feature", 70, "number", cellRenderer="FeatureLink", pinned="left"),
+        _column("label", "Label", 130, "text", flex=3, cellRenderer="FeatureLabel", tooltipField="notes"),
+        _column(
+            "tokens", "Top tokens", 160, "text", "The strongest tokens by tf-idf over all activations", flex=4,
+            cellRenderer="Tokens",
+        ),
+        _column("density", "Density", 78, "number", "Share of samples on which it fires, filtered in percent"),
+        _column("max", "Max", 60, "number", "Largest activation"),
+        _column("mean", "Mean", 64, "number", "Mean activation over the samples on which it fires"),
+        _column("n", "n", 68, "number", "Samples on which it fires"),
+        _column(
+            "median", "Distribution", 112, "number",
+            "Non-zero activations in 24 bins over [0, max]; sorts and filters by median / max", cellRenderer="Sparkline",
+        ),
+        _column("flag", "Flag", 64, "text", "dead: never fires; dense: fires on more than 10 % of samples", cellRenderer="Flag"),
+        _column("status", "Status", 94, "text", cellRenderer="Status"),
+    ]  # fmt: skip
+    for position, (column, descending) in enumerate(sort):
+        found = next(definition for definition in columns if definition["field"] == column)
+        found.update(sort="desc" if descending else "asc", sortIndex=position)
+    hidden = [{"field": name, "hide": True, "filter": "agTextColumnFilter"} for name in (SEARCH, BOX)]
+    return columns + hidden
+
+
+def _column(field: str, title: str, width: int, kind: str, tooltip: str = "", **more: Any) -> dict[str, Any]:
+    is_number = kind == "number"
+    return {
+        "field": field,
+        "headerName": title,
+        "headerTooltip": tooltip or None,
+        "minWidth": width,
+        "width": width,
+        "resizable": True,
+        "sortable": True,
+        "sortingOrder": ["desc", "asc", None] if is_number and field != "feature_id" else ["asc", "desc", None],
+        "filter": "agNumberColumnFilter" if is_number else "agTextColumnFilter",
+        "filterParams": {
+            "filterOptions": list(NUMBER_TYPES if is_number else TEXT_TYPES),
+            "inRangeInclusive": True,
+            "buttons": ["reset"],
+            "debounceMs": 350,
+            "maxNumConditions": 4,
+        },
+        "cellDataType": False,
+        "cellClass": "num cell-number" if is_number and "cellRenderer" not in more else "cell-text",
+        "headerClass": "header-number" if is_number and "cellRenderer" not in more else "",
+        **more,
+    }
+
+
+def row_of(row: dict[str, Any], store: Store, tables: set[str]) -> dict[str, Any]:
+    """One row as the grid's cells show it; None where the table (of `tables`, those that are there) is missing."""
+    is_dead = row["n"] == 0
+    return {
+        "feature_id": str(row["feature_id"]),
+        "href": urls.feature(store.id, row["feature_id"]),
+        "label": row["label"],
+        "notes": row["notes"],
+        "tokens": row["tokens"] if "tokens" in tables else None,
+        "density": "0 %" if is_dead else f"{figures(row['density'])} %",
+        "max": "–" if is_dead else figures(row["max"]),
+        "mean": "–" if is_dead else figures(row["mean"]),
+        "n": count(row["n"]),
+        "median": None if np.isnan(row["median"]) else row["median"],
+        "shape": "never fires" if is_dead else f"median is {percent(row['median'], 2)} of the maximum",
+        "counts": row["counts"],
+        "is_dead": is_dead,
+        "flag": row["flag"],
+        "status": row["status"],
+    }
+
+
+def describe(view: View) -> str:
+    """The view's conditions in words: 'density > 1 %, label contains "date", area of the map'."""
+    words = []
+    for column, model in view.filters.items():
+        if column == SEARCH:
+            words.append(f"“{view.search}” in label or top token")
+        elif column == BOX:
+            words.append("area of the map")
+        else:
+            joint = " or " if model.get("operator") == "OR" else " and "
+            words.append(joint.join(_condition(column, condition) for condition in conditions_of(model)))
+    return ", ".join(words)
+
+
+def _condition(column: str, condition: dict[str, Any]) -> str:
+    kind, value, unit = condition["type"], condition.get("filter"), " %" if column == "density" else ""
+    if kind in ("blank", "notBlank"):
+        return f"{WORDS[column]} {_SIGNS[kind]}"
+    if kind == "inRange":
+        return f"{WORDS[column]} {value} to {condition.get('filterTo')}{unit}"
+    shown = f"{value}{unit}" if isinstance(value, int | float) else f"“{value}”"
+    return f"{WORDS[column]} {_SIGNS[kind]} {shown}"
