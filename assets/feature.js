@@ -1,0 +1,236 @@
+// The Feature page's clientside part: plain sortable tables, following a match to another layer, the label editor.
+(function () {
+    "use strict";
+
+    const LIMITS = {name: [200, "The name"], notes: [10000, "The notes"]};
+
+    // Tables -----------------------------------------------------------------------------------------------------
+    function feature(cell) {
+        const {make, visible} = window.loupe;
+        const link = make("a", "feature-link");
+        link.href = cell.href;
+        link.append(make("span", "feature-link-id num", "#" + cell.id));
+        if (cell.name) {
+            link.append(make("span", "feature-link-name", cell.name));
+        } else {
+            cell.tokens.forEach((token) => link.append(make("span", "chip", visible(token))));
+        }
+        return link;
+    }
+
+    function drawCell(cell, kind) {
+        const {make, visible} = window.loupe;
+        const td = make("td", kind === "number" ? "num" : kind);
+        if (kind === "feature") {
+            td.append(feature(cell));
+        } else if (kind === "token") {
+            td.append(...cell.map((token) => make("span", "token-name", visible(token))));
+        } else if (Array.isArray(cell)) {
+            td.textContent = cell[1];
+        } else if (typeof cell === "object") {
+            td.append(kind === "flag" ? make("span", "badge badge-warning", cell.text) : cell.text);
+            td.title = cell.title;
+        } else {
+            td.textContent = cell;
+        }
+        return td;
+    }
+
+    function valueOf(cell) {
+        const value = Array.isArray(cell) ? cell[0] : cell.value;
+        return value === null || value === undefined ? -Infinity : value;
+    }
+
+    function drawHead(data, state, redraw) {
+        const {make} = window.loupe;
+        const row = make("tr");
+        data.columns.forEach(function (column, i) {
+            const th = make("th", column.kind === "number" ? "num" : column.kind);
+            th.scope = "col";
+            th.title = column.help;
+            if (column.kind === "number") {
+                const button = make("button", "sort", column.title);
+                button.type = "button";
+                button.addEventListener("click", function () {
+                    state.up = state.column === i ? !state.up : false;
+                    state.column = i;
+                    redraw();
+                    document.querySelector("#" + CSS.escape(state.id) + " th:nth-child(" + (i + 1) + ") button").focus();
+                });
+                if (state.column === i) {
+                    th.setAttribute("aria-sort", state.up ? "ascending" : "descending");
+                }
+                th.append(button);
+            } else {
+                th.textContent = column.title;
+            }
+            row.append(th);
+        });
+        const head = make("thead");
+        head.append(row);
+        return head;
+    }
+
+    function drawTable(element, data) {
+        const {make} = window.loupe;
+        if (!data.rows.length) {
+            element.replaceChildren(make("p", "panel-words", data.empty));
+            return;
+        }
+        const state = {column: data.sorted, up: false, id: element.id};
+        function redraw() {
+            const sign = state.up ? 1 : -1;
+            const rows = data.rows.slice();
+            if (state.column !== null) {
+                rows.sort((a, b) => sign * (valueOf(a[state.column]) - valueOf(b[state.column])) || 0);
+            }
+            const body = make("tbody");
+            rows.forEach(function (cells) {
+                const row = make("tr");
+                row.append(...cells.map((cell, i) => drawCell(cell, data.columns[i].kind)));
+                body.append(row);
+            });
+            const table = make("table", "data-table");
+            table.append(drawHead(data, state, redraw), body);
+            element.replaceChildren(table);
+        }
+        redraw();
+    }
+
+    function table(data, id) {
+        if (!data) {
+            return window.dash_clientside.no_update;
+        }
+        window.loupe.whenThere(id, (element) => drawTable(element, data), 60);
+        return String(data.rows.length);
+    }
+
+    // Links inside of tables change the page as Dash's own links do, without loading the site again.
+    function goTo(href, method) {
+        window.history[method](null, "", href);
+        window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
+        window.scrollTo(0, 0);
+    }
+
+    document.addEventListener("click", function (event) {
+        const link = event.target.closest ? event.target.closest("a.feature-link") : null;
+        if (link && event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey && !event.altKey) {
+            event.preventDefault();
+            goTo(link.getAttribute("href"), "pushState");
+        }
+    });
+
+    // The address asked for the match of another layer's feature: go there, leaving no entry in the history.
+    function follow(href) {
+        if (href) {
+            window.setTimeout(() => goTo(href, "replaceState"), 0);
+        }
+        return window.dash_clientside.no_update;
+    }
+
+    // Label editor -----------------------------------------------------------------------------------------------
+    function editor() {
+        return document.getElementById("feature-editor");
+    }
+
+    function openEditor(clicks) {
+        const dialog = editor();
+        if (clicks && dialog && !dialog.open) {
+            ask(false);
+            dialog.showModal();
+            document.getElementById("feature-name").focus();
+        }
+        return window.dash_clientside.no_update;
+    }
+
+    function closeEditor(result) {
+        if (result && editor() && editor().open) {
+            ask(false);
+            editor().close();
+        }
+        return window.dash_clientside.no_update;
+    }
+
+    function check(value, field) {
+        const [limit, words] = LIMITS[field];
+        const length = Array.from(value || "").length;
+        const text = length.toLocaleString("en") + " / " + limit.toLocaleString("en");
+        return length <= limit ? text : words + " may have at most " + limit.toLocaleString("en") + " characters: found " + length.toLocaleString("en") + ".";
+    }
+
+    // Counts both texts and keeps in mind whether they differ from what was opened.
+    function typed(name, notes, base) {
+        const shown = base || {name: "", notes: ""};
+        const changed = (name || "") !== shown.name || (notes || "") !== shown.notes;
+        const over = (text, field) => Array.from(text || "").length > LIMITS[field][0];
+        const mark = (bad) => (bad ? "field-count is-bad" : "field-count");
+        return [
+            check(name, "name"),
+            mark(over(name, "name")),
+            check(notes, "notes"),
+            mark(over(notes, "notes")),
+            changed ? "yes" : "no",
+        ];
+    }
+
+    function ask(really) {
+        const question = document.getElementById("feature-discard-question");
+        if (question) {
+            question.hidden = !really;
+            if (really) {
+                document.getElementById("feature-keep").focus();
+            }
+        }
+    }
+
+    function leave() {
+        if (editor().dataset.changed === "yes") {
+            ask(true);
+        } else {
+            ask(false);
+            editor().close();
+        }
+    }
+
+    document.addEventListener("click", function (event) {
+        const id = event.target.closest ? (event.target.closest("button") || {}).id : null;
+        if (id === "feature-close") {
+            leave();
+        } else if (id === "feature-keep") {
+            ask(false);
+            document.getElementById("feature-name").focus();
+        } else if (id === "feature-discard") {
+            ask(false);
+            editor().close();
+        }
+    });
+
+    document.addEventListener("keydown", function (event) {
+        const dialog = editor();
+        if (!dialog || !dialog.open) {
+            return;
+        }
+        if (event.key === "Escape") {
+            event.preventDefault();
+            const asking = !document.getElementById("feature-discard-question").hidden;
+            if (asking) {
+                ask(false);
+                document.getElementById("feature-name").focus();
+            } else {
+                leave();
+            }
+        } else if (event.key === "Enter" && (event.ctrlKey || event.metaKey || event.target.id === "feature-name")) {
+            event.preventDefault();
+            document.getElementById("feature-save").click();
+        }
+    });
+
+    const root = (window.dash_clientside = window.dash_clientside || {});
+    root.feature = Object.assign(root.feature || {}, {
+        closeEditor: closeEditor,
+        follow: follow,
+        openEditor: openEditor,
+        table: table,
+        typed: typed,
+    });
+})();

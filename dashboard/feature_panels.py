@@ -1,0 +1,165 @@
+"""What each panel of the Feature page shows: reads a store, hands on figures and data, or the reason why there are none."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import plotly.graph_objects as go
+from dash import dcc, html
+
+from dashboard import urls
+from dashboard.components import count, percent, plural
+from dashboard.components.examples import band_note, examples_data, strongest_note
+from dashboard.components.feature_header import Facts
+from dashboard.components.neighbours import neighbour_table
+from dashboard.components.token_table import token_table
+from dashboard.feature_view import BANDS, View
+from dashboard.figures.categories import MOST, draw_categories
+from dashboard.figures.histogram import draw_histogram
+from dashboard.figures.influences import draw_influences
+from dashboard.figures.theme import CONFIG
+from loaders.errors import TableMissing
+from loaders.store import Store
+from loaders.tables import GroupedTable
+
+STRONGEST, BAND_EXAMPLES, TOKENS, INFLUENCES, NEIGHBOUR_TOKENS = 5, 12, 25, 14, 2
+COMPUTED = {"neighbours": "neighbours", "influences": "influences", "idf": "token statistics", "tokens": "tokens"}
+
+
+class Content(NamedTuple):
+    """A panel's content: component properties or JSON, and the note of what was counted."""
+
+    data: Any
+    note: str = ""
+
+
+def facts_of(store: Store, feature_id: int) -> Facts:
+    """The figures of the page's head; raises FeatureNotFound."""
+    row = store.feature(feature_id)
+    return Facts(row["n"], store.samples, row["density"], row["max"], row["mean"], row["q50"])
+
+
+def never_fires(facts: Facts) -> str:
+    """The sentence of a dead feature."""
+    return f"This feature never fires in {plural(facts.samples, 'sample')}."
+
+
+def words(sentence: str) -> html.P:
+    """A sentence in a panel's place."""
+    return html.P(sentence, className="panel-words")
+
+
+def computing(error: TableMissing) -> str:
+    """What is said while a table is missing."""
+    what = COMPUTED.get(error.table, error.table)
+    return f"The {what} are still being computed; they appear here when the pipeline reaches them."
+
+
+def graph(id: str, figure: go.Figure) -> dcc.Graph:
+    """A figure with the download button only, in a box of its own height."""
+    return dcc.Graph(id=id, figure=figure, config=CONFIG, style={"height": f"{figure.layout.height}px"})
+
+
+def histogram_figure(store: Store, feature_id: int, is_log: bool) -> go.Figure:
+    """Histogram with quartiles and the five strongest examples marked."""
+    found = store.histogram(feature_id)
+    row = store.feature(feature_id)
+    strongest = store.examples(feature_id, STRONGEST)
+    marks = {"median": row["q50"], "75 %": row["q75"]}
+    return draw_histogram(
+        found.edges, found.counts, log=is_log, marks=marks, examples=[item.value for item in strongest.items]
+    )
+
+
+def histogram_panel(store: Store, feature_id: int, facts: Facts, view: View) -> Content:
+    """The figure and the zero count in words."""
+    if facts.is_dead:
+        return Content(words(never_fires(facts)), "")
+    figure = histogram_figure(store, feature_id, view.scale == "log")
+    zeros = facts.samples - facts.n
+    sentence = f"exact · zero on the other {count(zeros)} of {count(facts.samples)} samples"
+    return Content(graph("feature-histogram", figure), sentence)
+
+
+def strongest_panel(store: Store, feature_id: int, facts: Facts) -> Content:
+    """The strongest contexts for tokens.js."""
+    examples = store.examples(feature_id, STRONGEST)
+    note = strongest_note(examples) if examples.items else ""
+    return Content(examples_data(examples.items, facts.maximum, never_fires(facts)), note)
+
+
+def band_panel(store: Store, feature_id: int, band: str, seed: int) -> Content:
+    """Examples of one band of quantiles for tokens.js."""
+    facts = facts_of(store, feature_id)
+    quantiles = BANDS[band]
+    examples = store.examples(feature_id, BAND_EXAMPLES, interval=quantiles, seed=seed)
+    note = "" if facts.is_dead else band_note(examples, quantiles, facts.n)
+    return Content(examples_data(examples.items, facts.maximum, never_fires(facts)), note)
+
+
+def influences_panel(store: Store, feature_id: int) -> tuple[str, Content]:
+    """Title and content: promoted and suppressed output tokens, or an encoder's nearest input tokens."""
+    try:
+        found = store.influences(feature_id)
+    except TableMissing as error:
+        return "Output tokens", Content(words(computing(error)))
+    figure = graph("feature-influences", draw_influences(found.rows, found.kind, INFLUENCES))
+    if found.kind == "logits":
+        title = "Promoted and suppressed output tokens"
+        return title, Content(figure, "direct path: unembedding × decoder row")
+    note = "cosine with the decoder row · this encoder has no output head, so nothing is promoted"
+    return "Nearest input tokens", Content(figure, note)
+
+
+def neighbours_panel(store: Store, feature_id: int, names: Callable[[], dict[int, str]], view: View) -> Content:
+    """Table data of the nearest features, or the reason why there is none; `names` reads labels by feature id."""
+    try:
+        rows = store.neighbours(feature_id)
+    except TableMissing as error:
+        return Content({"columns": [], "rows": [], "sorted": None, "empty": computing(error)})
+    tokens = strongest_tokens(store, [int(i) for i in rows["neighbour"]])
+    data = neighbour_table(
+        rows,
+        names=names(),
+        tokens=tokens,
+        link=lambda neighbour: urls.feature(store.id, neighbour, **view.query()),
+    )
+    return Content(data, f"exact, over all {plural(store.features, 'feature')}" if len(rows) else "")
+
+
+def strongest_tokens(store: Store, features: list[int]) -> dict[int, list[str]]:
+    """The strongest tokens of the given features from the `tokens` table; empty while it is not there."""
+    if not store.has("tokens"):
+        return {}
+    table, vocab = GroupedTable(store.directory, "tokens"), store.dataset.vocab
+    return {
+        feature: [vocab[i] for i in table.rows(feature)["token_id"].slice(0, NEIGHBOUR_TOKENS).to_pylist()]
+        for feature in features
+    }
+
+
+def tokens_panel(store: Store, feature_id: int, rank: str, is_bigram: bool) -> Content:
+    """Table data of the tokens or bigrams on which the feature fires."""
+    try:
+        rows = store.top_tokens(feature_id, TOKENS, by=rank, bigrams=is_bigram)
+    except TableMissing as error:
+        return Content({"columns": [], "rows": [], "sorted": None, "empty": computing(error)})
+    noun = "bigram" if is_bigram else "token"
+    shown = f"exact, from every firing sample · the first {plural(len(rows), noun)}" if len(rows) else ""
+    vocab = store.dataset.vocab
+    ids = ["previous_id", "token_id"] if is_bigram else ["token_id"]
+    names = [[vocab[i] for i in row] for row in rows[ids].to_numpy(dtype=int)]
+    return Content(token_table(rows, names, rank), shown)
+
+
+def categories_panel(store: Store, feature_id: int, column: str) -> Content:
+    """Firing rates by category of a metadata column."""
+    if column not in store.dataset.columns:
+        return Content(words("This dataset has no metadata column to break down by."))
+    facts = facts_of(store, feature_id)
+    if facts.is_dead:
+        return Content(words(never_fires(facts)))
+    rows = store.breakdown(feature_id, column)
+    figure = draw_categories(rows, facts.density)
+    shown = f"{min(len(rows), MOST)} of {plural(len(rows), 'category', 'categories')}"
+    note = f"exact, zeros included · Wilson 95 % intervals · {shown}"
+    return Content(graph("feature-category-rates", figure), f"{note} · dotted: all samples, {percent(facts.density)}")
