@@ -71,8 +71,8 @@ def put_job(
     with catalog.write() as session:
         record = get_or_add(session, new, job_id)
         if status == "running":
-            was_mine = record.status == "running" and record.pid == pid
-            if not was_mine or done < record.done:  # taken up now, or begun again: a new basis for the rate
+            is_mine = record.status == "running" and record.pid == pid and record.total == total
+            if not is_mine or done < record.done:  # taken up now, or its next part begins: a new basis for the rate
                 record.started_at, record.started_done, record.advanced_at = now, done, now
             elif done > record.done:
                 record.advanced_at = now

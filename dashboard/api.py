@@ -21,6 +21,7 @@ from dashboard.api_json import (
     read_page,
     records,
 )
+from dashboard.components.feature_header import DENSE
 from dashboard.context import catalog, workspace
 from loaders.errors import BadInput, LoupeError, TableMissing
 from loaders.schema import STATS
@@ -31,7 +32,6 @@ EVERY_METHOD = (*METHODS, "HEAD", "OPTIONS", "TRACE")
 FEATURES_LIMIT = 100
 FEATURES_MOST = 1_000
 TOP_TOKENS = 20
-DENSE = 0.1  # share of samples from which a feature counts as dense
 MANIFEST_FIELDS = (
     "sae",
     "dataset",
@@ -65,6 +65,7 @@ def register(server: Flask) -> None:
     api_labels.register(blueprint)
     for rest in ("", "/", "/<path:rest>"):  # or Dash would answer these with the dashboard's page
         blueprint.add_url_rule(rest, view_func=unknown, methods=EVERY_METHOD, provide_automatic_options=False)
+    blueprint.before_request(answer_options)
     blueprint.register_error_handler(HTTPException, answer_http_error)
     blueprint.register_error_handler(LoupeError, answer_refusal)
     blueprint.register_error_handler(Exception, answer_crash)
@@ -115,8 +116,8 @@ def features(store_id: str) -> Response:
 def feature(store_id: str, feature: str) -> Response:
     """Everything about one feature; a table that is still being computed is null."""
     opened, feature_id = workspace().open_store(store_id), read_feature_id(feature)
-    stats = opened.feature(feature_id)
-    is_dead = bool(stats.pop("is_dead"))
+    found = opened.feature(feature_id)
+    stats = {name: found[name] for name in STATS.names if name != "feature_id"}
     saved = get_label(catalog(), opened.sae_fingerprint, feature_id)
     return answer(
         {
@@ -124,7 +125,7 @@ def feature(store_id: str, feature: str) -> Response:
             "feature_id": feature_id,
             "samples": opened.samples,
             "stats": stats,
-            "flags": {"is_dead": is_dead, "is_dense": stats["density"] >= DENSE},
+            "flags": {"is_dead": found["is_dead"], "is_dense": stats["density"] >= DENSE},
             "label": label(saved) if saved and not saved.is_cleared else None,
             "top_tokens": _or_none(lambda: records(opened.top_tokens(feature_id, TOP_TOKENS))),
             "influences": _or_none(lambda: _influences(opened, feature_id)),
@@ -135,20 +136,28 @@ def feature(store_id: str, feature: str) -> Response:
 
 def unknown(rest: str = "") -> Response:
     """Every other address under /api: 405 where another method is known there, 404 otherwise."""
-    adapter = current_app.create_url_adapter(request)
-    allowed = []
-    for method in METHODS:
-        if adapter is not None and adapter.match(method=method)[0] != request.endpoint:
-            allowed.append(method)
+    allowed = _known_methods()
     if allowed:
         raise MethodNotAllowed(allowed)
     raise NotFound(f"There is no '/api/{rest[:100]}': docs/api.md lists the addresses that exist.")
+
+
+def answer_options() -> Response | None:
+    """OPTIONS at a known address: its methods (Flask's own answer would count those of `unknown` too)."""
+    allowed = _known_methods() if request.method == "OPTIONS" else []
+    return Response(status=204, headers={"Allow": ", ".join(allowed)}) if allowed else None
 
 
 def answer_crash(error: Exception) -> Response:
     """An error that nobody foresaw: its trace goes to the log, a calm sentence to the client."""
     log.error("request failed: %s %s", request.method, request.path, exc_info=error)
     return answer_error(500, "Something went wrong; the server's log has the details.")
+
+
+def _known_methods() -> list[str]:
+    """Methods that the requested address has, other than being unknown."""
+    adapter = current_app.create_url_adapter(request)
+    return [method for method in METHODS if adapter and adapter.match(method=method)[0] != "api.unknown"]
 
 
 def _version() -> str:

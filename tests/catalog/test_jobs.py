@@ -118,6 +118,15 @@ def test_a_job_that_begins_again_is_timed_anew(catalog: Catalog) -> None:
     assert seen(catalog, 30).eta_seconds == pytest.approx(90)
 
 
+def test_the_next_part_of_a_job_has_a_rate_of_its_own(catalog: Catalog) -> None:
+    put_job(catalog, "tables", "Tables", 1, "running", 5, 10, now=at(0))
+    put_job(catalog, "tables", "Tables", 1, "running", 10, 10, now=at(1))
+    put_job(catalog, "tables", "Tables", 1, "running", 50, 1_000, now=at(100))
+    assert seen(catalog, 100).eta_seconds is None
+    put_job(catalog, "tables", "Tables", 1, "running", 150, 1_000, now=at(110))
+    assert seen(catalog, 110).eta_seconds == pytest.approx(85)
+
+
 def test_an_unknown_status_is_refused(catalog: Catalog) -> None:
     with pytest.raises(BadInput, match="A job is waiting, running, done, failed, stopped: found 'busy'"):
         put_job(catalog, "x", "x", 1, "busy")
