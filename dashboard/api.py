@@ -1,6 +1,7 @@
 """The HTTP interface under /api/v1: health, SAEs, stores and features; labels and activations join from beside it."""
 
 import logging
+from collections.abc import Hashable
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -209,7 +210,7 @@ def _influences(opened: Store, feature_id: int) -> dict[str, Any]:
     return {"kind": found.kind, "items": records(found.rows)}
 
 
-def _neighbours(opened: Store, feature_id: int) -> list[dict[str, Any]]:
+def _neighbours(opened: Store, feature_id: int) -> list[dict[Hashable, Any]]:
     return records(opened.neighbours(feature_id).rename(columns={"neighbour": "feature_id"}))
 
 

@@ -76,4 +76,4 @@ def _stream(part: FeatureActivations, schema: pa.Schema) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, schema) as writer:
         writer.write_table(pa.table([pa.array(indices), pa.array(values)], schema=schema), max_chunksize=BATCH_ROWS)
-    return sink.getvalue().to_pybytes()
+    return bytes(sink.getvalue())

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Hashable
 from datetime import datetime
 from typing import Any
 
@@ -91,7 +92,7 @@ def label(saved: Any) -> dict[str, Any]:
     return dict(saved._asdict())
 
 
-def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+def records(frame: pd.DataFrame) -> list[dict[Hashable, Any]]:
     """The rows of a table as a list of objects."""
     return frame.to_dict("records")
 
