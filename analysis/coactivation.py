@@ -1,12 +1,13 @@
 """How features fire together over all samples, zeros included: exact products of sparse blocks and measures on them."""
 
+from collections import deque
 from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
-from joblib import Parallel, delayed
 
 Floats = npt.NDArray[np.float64]
 
@@ -51,11 +52,14 @@ def cross_products(
     """
     first, last, _ = rows.indices(shape[0])
     total = np.zeros((last - first, shape[1]))
-    products = Parallel(n_jobs=jobs, prefer="threads", return_as="generator")(
-        delayed(_product)(a, b, slice(first, last)) for a, b in pairs
-    )
-    for product in products:
-        total += product
+    waiting: deque[Future[sp.csr_array]] = deque()
+    with ThreadPoolExecutor(jobs) as pool:  # SciPy releases the interpreter lock while it multiplies
+        for a, b in pairs:
+            waiting.append(pool.submit(_product, a, b, slice(first, last)))
+            if len(waiting) > jobs:
+                total += waiting.popleft().result()
+        while waiting:
+            total += waiting.popleft().result()
     return total
 
 

@@ -79,7 +79,12 @@ def null_threshold(null: Values, quantile: float = 0.999) -> float:
     return float(np.quantile(null.astype(np.float64), quantile)) if len(null) else 1.0
 
 
-def judge_fates(pairs: Pairs, is_linked: npt.NDArray[np.bool_], partners: Partners) -> Fates:
+def judge_fates(
+    pairs: Pairs,
+    is_linked: npt.NDArray[np.bool_],
+    source_alive: npt.NDArray[np.bool_],
+    target_alive: npt.NDArray[np.bool_],
+) -> Fates:
     """Give every living feature one fate from the graph of linked candidate pairs.
 
     Let out(s) be the number of linked targets of a source s, and in(t) the number of linked sources of a target t.
@@ -95,14 +100,14 @@ def judge_fates(pairs: Pairs, is_linked: npt.NDArray[np.bool_], partners: Partne
     better partner would be a second link.
     """
     source, target = pairs.source[is_linked], pairs.target[is_linked]
-    out = np.bincount(source, minlength=len(partners.target))
-    into = np.bincount(target, minlength=len(partners.source))
+    out = np.bincount(source, minlength=len(source_alive))
+    into = np.bincount(target, minlength=len(target_alive))
     only_target, only_source = np.zeros(len(out), np.int64), np.zeros(len(into), np.int64)
     only_target[source], only_source[target] = target, source
     of_source = np.select(
-        [partners.target < 0, out == 0, out >= 2, into[only_target] >= 2], ["", "death", "split", "merge"], "persist"
+        [~source_alive, out == 0, out >= 2, into[only_target] >= 2], ["", "death", "split", "merge"], "persist"
     )
     of_target = np.select(
-        [partners.source < 0, into == 0, into >= 2, out[only_source] >= 2], ["", "birth", "merge", "split"], "persist"
+        [~target_alive, into == 0, into >= 2, out[only_source] >= 2], ["", "birth", "merge", "split"], "persist"
     )
     return Fates(of_source, of_target)

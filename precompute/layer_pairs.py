@@ -60,7 +60,7 @@ class LayerPair:
         null = np.concatenate([np.empty(0, np.float32), *draws])
         threshold = null_threshold(null, quantile)
         is_linked = pairs.pearson > threshold
-        fates = judge_fates(pairs, is_linked, partners)
+        fates = judge_fates(pairs, is_linked, self.source.moments.alive, self.target.moments.alive)
         suffix = f"{names[0]}_{names[1]}"
         pq.write_table(self._matches(pairs, both, is_linked), directory / f"matches_{suffix}.parquet")
         pq.write_table(_flows(partners, fates), directory / f"flows_{suffix}.parquet")
