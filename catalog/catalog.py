@@ -126,7 +126,13 @@ def _parse(url: str) -> URL:
     if backend == "sqlite":
         if parsed.database in (None, "", ":memory:"):
             raise BadInput("The catalog needs a file that threads and processes can share: wanted sqlite:///path.")
-        Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(str(parsed.database)).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CatalogUnavailable(
+                f"The catalog's folder '{folder}' cannot be made ({error.strerror}): name another with LOUPE_DATABASE_URL."
+            ) from error
     return parsed
 
 

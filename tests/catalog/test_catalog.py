@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import sqlite3
 import threading
 from pathlib import Path
@@ -128,6 +129,27 @@ def test_a_forked_child_uses_connections_of_its_own(catalog: Catalog) -> None:
     newest = get_label(catalog, "fingerprint", 1)
     assert newest is not None
     assert (newest.version, newest.name) == (3, "roots")
+
+
+def test_what_was_saved_survives_the_sudden_death_of_the_process(url: str) -> None:
+    child = os.fork()
+    if child == 0:
+        catalog = Catalog(url)
+        put_label(catalog, "sae", "fingerprint", 1, "trees", "", "ada", None)
+        with catalog.write() as session:
+            session.execute(update(SchemaVersionRecord).values(version=77))
+            os.kill(os.getpid(), signal.SIGKILL)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    catalog = Catalog(url)
+    assert get_label(catalog, "fingerprint", 1) is not None
+    assert put_label(catalog, "sae", "fingerprint", 1, "nodes", "", "ada", 1).version == 2
+    catalog.close()
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CatalogUnavailable, match=r"folder '.*file/under' cannot be made \(Not a directory\)"):
+        Catalog(f"sqlite:///{tmp_path / 'file' / 'under' / 'catalog.sqlite'}")
 
 
 def test_the_tables_are_valid_for_postgresql() -> None:
