@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from dashboard.figures.theme import FATES, finish
 
-FADED, PLAIN, CHOSEN = 0.14, 0.38, 0.8  # opacity of a band: another one is chosen, none is, this one is
+FADED, PLAIN, CHOSEN = 0.16, 0.38, 0.62  # opacity of a band: another one is chosen, none is, this one is
 GAP = 0.035  # between the nodes of a column, as a share of the figure's height
+TOP, BOTTOM = 8, 8  # margins in pixels
 ORDER = ("persist", "split", "merge", "death", "birth")  # top to bottom
 NULL_POINTS = 200
 
@@ -75,7 +76,7 @@ def draw_flow(
                 "customdata": list(zip(bands.node_keys, bands.node_texts, strict=True)),
                 "hovertemplate": "%{customdata[1]}<extra></extra>",
                 "thickness": 14,
-                "pad": 0,
+                "pad": GAP * (height - TOP - BOTTOM),  # plotly scales every column by the same rule as `arrange`
                 "line": {"width": 0},
             },
             link={
@@ -89,16 +90,16 @@ def draw_flow(
             },
         )
     )
-    return finish(figure, height=height, margin={"l": 4, "r": 4, "t": 24, "b": 6})
+    return finish(figure, height=height, margin={"l": 2, "r": 2, "t": TOP, "b": BOTTOM})
 
 
 def arrange(layers: Sequence[Layer], steps: Sequence[Step]) -> Bands:
     """Place the layers and, half-way between two of them, their fates; every column is aligned at its top."""
     bands = Bands([], [], [], [], [], [], [], [], [], [], [])
-    columns = [sum(_height(step, fate) for fate in ORDER) for step in steps]
-    total = max([*columns, *(layer.living for layer in layers), 1])
-    scale = (1 - GAP * (len(ORDER) - 1)) / total
     shown = sorted({position for step in steps for position in (step.earlier, step.later)})
+    columns = [[size for fate in ORDER if (size := _height(step, fate))] for step in steps]
+    columns += [[layers[position].living] for position in shown]
+    scale = min(((1 - GAP * (len(sizes) - 1)) / max(sum(sizes), 1) for sizes in columns if sizes), default=1.0)
     for place, position in enumerate(shown):
         layer = layers[position]
         text = f"<b>{layer.name}</b><br>{layer.living:,} features that fire"
