@@ -1,0 +1,193 @@
+"""Encode captured activations with a finished SAE; hands on a store's row-major batches and `harvest.json`."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from loaders.dataset import Dataset
+from loaders.errors import BadInput, StoreDamaged
+from loaders.raw import open_group_attributes, open_raw
+from loaders.workspace import Workspace
+from precompute.activations import Activations
+from precompute.disk import require_space
+from precompute.progress import Progress
+from precompute.publish import write_json
+from precompute.raw import create_group, write_raw
+from precompute.sae_files import read_sae
+from precompute.saes.topk import TopK, decode, encode
+
+BATCH_SAMPLES = 32_768  # samples in a batch
+ENCODED_ROWS = 4_096  # rows encoded at once
+TOLERANCE = 0.01  # by which the held-out FVU may differ, relatively, from what training measured on the same dataset
+
+
+@dataclass(frozen=True)
+class Config:
+    """Which SAE over which dataset."""
+
+    sae_id: str
+    """Id of a finished SAE."""
+    dataset_id: str
+    """Id of the dataset; the model's activations over it must be captured at the SAE's hook point."""
+
+
+class _Source(NamedTuple):
+    """What is encoded, and what with."""
+
+    weights: TopK
+    k: int
+    activations: Activations
+    is_held_out: npt.NDArray[np.bool_]  # (samples)
+    fingerprints: dict[str, str]  # model, sae, dataset
+
+
+def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
+    """Write the batches that are missing, then `harvest.json`, and return the store's directory.
+
+    Raises BadInput where SAE, dataset and activations do not belong together or the directory holds batches of others,
+    StoreDamaged where the SAE's held-out FVU is not what its training measured.
+    """
+    weights, k, cfg = read_sae(workspace.sae_dir(config.sae_id))
+    metadata = cfg["metadata"]
+    dataset = workspace.dataset(config.dataset_id)
+    activations = Activations.open(
+        workspace.activations_dir(metadata["model_id"], config.dataset_id, metadata["hook_name"])
+    )
+    fingerprints = _agreed_fingerprints(config, cfg, dataset, activations)
+    is_held_out = np.repeat(dataset.held_out, np.diff(dataset.sample_offsets))
+    source = _Source(weights, k, activations, is_held_out, fingerprints)
+    store = workspace.store_dir(f"{config.sae_id}@{config.dataset_id}")
+    starts = range(0, activations.rows, BATCH_SAMPLES)
+    batches = [store / "activations" / f"batch_{number:04d}.zarr" for number in range(len(starts))]
+    missing = sum(not _is_finished(batch, fingerprints) for batch in batches)
+    if not missing and (store / "harvest.json").exists():
+        return store
+    require_space(store, missing * BATCH_SAMPLES * (8 * k + 8), f"the activations of store '{store.name}'")
+    with progress.step(f"harvest {store.name}", total=activations.rows, unit="samples") as bar:
+        for start, batch in zip(starts, batches, strict=True):
+            stop = min(start + BATCH_SAMPLES, activations.rows)
+            if batch.exists():
+                bar.skip(stop - start)
+            else:
+                _write_batch(batch, start, stop, source)
+                bar.advance(stop - start)
+    quality = _measure(batches, source)
+    if dataset.fingerprint == metadata["fingerprints"]["dataset"] and "fvu_held_out" in quality:
+        _require_agreement(config.sae_id, quality["fvu_held_out"], metadata["quality"]["fvu"])
+    write_json(store / "harvest.json", {"fingerprints": fingerprints, "samples": activations.rows, "quality": quality})
+    return store
+
+
+def _agreed_fingerprints(
+    config: Config, cfg: dict[str, Any], dataset: Dataset, activations: Activations
+) -> dict[str, str]:
+    """Fingerprints of model, SAE and dataset; raises BadInput where two of the three say different things."""
+    sae, captured = cfg["metadata"]["fingerprints"], activations.manifest["fingerprints"]
+    again = f"Delete '{activations.path}' and run `loupe capture` again."
+    if captured["model"] != sae["model"]:
+        raise BadInput(f"SAE '{config.sae_id}' was trained on another model than these activations come from. {again}")
+    if captured["dataset"] != dataset.fingerprint or activations.rows != len(dataset.samples):
+        raise BadInput(f"The activations at hand are not of dataset '{dataset.id}' as it is now. {again}")
+    if activations.width != cfg["d_in"]:
+        raise BadInput(
+            f"SAE '{config.sae_id}' reads rows of {cfg['d_in']}; the activations have {activations.width}. {again}"
+        )
+    return {"model": sae["model"], "sae": sae["sae"], "dataset": dataset.fingerprint}
+
+
+def _is_finished(batch: Path, fingerprints: dict[str, str]) -> bool:
+    """Whether the batch is there; raises BadInput when it is of another SAE or dataset."""
+    if not batch.exists():
+        return False
+    if open_group_attributes(batch).get("fingerprints") != fingerprints:
+        raise BadInput(
+            f"'{batch}' was harvested from another SAE, model or dataset. Delete the store's directory and harvest again."
+        )
+    return True
+
+
+@torch.no_grad()
+def _write_batch(batch: Path, start: int, stop: int, source: _Source) -> None:
+    """Encode samples start..stop into a CSR group (AnnData's csr_matrix encoding) under a temporary name, then rename."""
+    indptr, indices, data = [np.zeros(1, np.int64)], [], []
+    residual = {False: 0.0, True: 0.0}  # squared, by held out
+    for first in range(start, stop, ENCODED_ROWS):
+        last = min(first + ENCODED_ROWS, stop)
+        x = torch.from_numpy(source.activations.read(first, last))
+        codes = encode(source.weights, x, source.k)
+        by_row = (decode(source.weights, codes) - x).double().square().sum(1).numpy()  # (rows)
+        is_held_out = source.is_held_out[first:last]
+        residual[True] += float(by_row[is_held_out].sum())
+        residual[False] += float(by_row[~is_held_out].sum())
+        columns, order = codes.indices.sort(dim=1)
+        values = codes.values.gather(1, order)
+        is_active = values > 0
+        indptr.append(indptr[-1][-1] + is_active.sum(1).cumsum(0).numpy())
+        indices.append(columns[is_active].numpy().astype(np.uint32))
+        data.append(values[is_active].numpy())
+    temporary = batch.with_name(batch.name + ".tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    attributes = {
+        "encoding-type": "csr_matrix",
+        "encoding-version": "0.1.0",
+        "shape": [stop - start, len(source.weights.b_enc)],
+        "start": start,
+        "fingerprints": source.fingerprints,
+        "squared_residual": residual[False] + residual[True],
+        "squared_residual_held_out": residual[True],
+    }
+    create_group(temporary, attributes)
+    write_raw(temporary, "indptr", np.concatenate(indptr))
+    write_raw(temporary, "indices", np.concatenate(indices))
+    write_raw(temporary, "data", np.concatenate(data))
+    temporary.rename(batch)
+
+
+def _measure(batches: list[Path], source: _Source) -> dict[str, float]:
+    """Quality over all samples, from what the batches hold: exact counts, FVU about the mean of the same samples."""
+    counts = np.zeros(len(source.weights.b_enc), np.int64)
+    residual = residual_held_out = 0.0
+    for batch in batches:
+        attributes: Any = open_group_attributes(batch)
+        residual += attributes["squared_residual"]
+        residual_held_out += attributes["squared_residual_held_out"]
+        counts += np.bincount(open_raw(batch / "indices"), minlength=len(counts))
+    deviation, deviation_held_out = _squared_deviations(source)
+    quality = {
+        "fvu_all": residual / deviation,
+        "l0_all": float(counts.sum()) / source.activations.rows,
+        "dead_share": float((counts == 0).mean()),
+        "dead_share_samples": source.activations.rows,
+    }
+    return quality | ({"fvu_held_out": residual_held_out / deviation_held_out} if source.is_held_out.any() else {})
+
+
+def _squared_deviations(source: _Source) -> tuple[float, float]:
+    """Sums of squared deviations of all rows and of the held-out rows, each from its own mean.
+
+    Accumulated about b_dec, which is near the mean, so that nothing cancels in one pass.
+    """
+    centre = source.weights.b_dec.numpy()
+    counts, totals, squares = np.zeros(2), np.zeros((2, len(centre))), np.zeros(2)  # trained on, held out
+    for start, rows in source.activations.batches(ENCODED_ROWS):
+        is_held_out = source.is_held_out[start : start + len(rows)]
+        shifted = (rows - centre).astype(np.float64)
+        for group, members in enumerate((shifted[~is_held_out], shifted[is_held_out])):
+            counts[group] += len(members)
+            totals[group] += members.sum(axis=0)
+            squares[group] += float(np.einsum("ij,ij->", members, members))
+    everything = squares.sum() - float(totals.sum(axis=0) @ totals.sum(axis=0)) / counts.sum()
+    return everything, float(squares[1] - totals[1] @ totals[1] / max(counts[1], 1))
+
+
+def _require_agreement(sae_id: str, measured: float, reported: float) -> None:
+    if not abs(measured - reported) <= TOLERANCE * reported + 1e-6:
+        raise StoreDamaged(
+            f"SAE '{sae_id}' leaves {measured:.4f} of the held-out variance unexplained, but its training reported"
+            f" {reported:.4f}: weights or activations were changed. Train and harvest it again."
+        )
