@@ -1,5 +1,6 @@
-"""The row-major batches of a store, read as sparse row blocks (samples x features) of bounded size."""
+"""The row-major batches of a store: written one by one, read as sparse row blocks (samples x features) of bounded size."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -10,8 +11,22 @@ import scipy.sparse as sp
 
 from loaders.errors import StoreDamaged, StoreNotFound
 from loaders.raw import open_group_attributes, open_raw
+from precompute.raw import create_group, write_raw
 
 BLOCK_NNZ = 1 << 20  # non-zeros read at once: about 8 MiB as they lie, 25 MiB as float64 CSR
+
+
+def write_batch(path: Path, rows: sp.csr_array, attributes: dict[str, object]) -> None:
+    """Write one CSR group (AnnData's csr_matrix encoding; indptr i64, indices u32, data f32) under a temporary name, then
+    rename it; `attributes` are added to the encoding's own."""
+    temporary = path.with_name(path.name + ".tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    encoding = {"encoding-type": "csr_matrix", "encoding-version": "0.1.0", "shape": [int(n) for n in rows.shape]}
+    create_group(temporary, encoding | attributes)
+    write_raw(temporary, "indptr", rows.indptr.astype(np.int64))
+    write_raw(temporary, "indices", rows.indices.astype(np.uint32))
+    write_raw(temporary, "data", rows.data.astype(np.float32))
+    temporary.rename(path)
 
 
 class Batch(NamedTuple):

@@ -1,5 +1,6 @@
 """Turn the row-major batches of a store into feature-major CSC arrays: one streaming pass counts, a second one scatters."""
 
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,14 +33,15 @@ class Config:
 def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
     """Write `features.zarr` (AnnData csc_matrix encoding: indptr i64, indices u32, data f32) and return its path.
 
-    Raises StoreNotFound without batches, BadInput for values that are no activations or too many samples, and
-    StoreDamaged when the result does not agree with the batches.
+    Raises StoreNotFound without batches, BadInput for an unfinished harvest, for values that are no activations or for
+    too many samples, and StoreDamaged when the result does not agree with the batches.
     """
     store_dir = workspace.store_dir(config.store)
     batches = SampleBlocks.open(store_dir)
     target = store_dir / "features.zarr"
     if _is_complete(target, batches):
         return target
+    _require_harvested(store_dir, batches)
     if batches.samples >= MOST_SAMPLES:
         raise BadInput(f"Store '{config.store}' has {batches.samples:,} samples; a store holds fewer than {MOST_SAMPLES:,}.")
     require_space(store_dir, 8 * (batches.nnz + batches.features), f"the transposed activations of '{config.store}'")
@@ -53,6 +55,18 @@ def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
         shutil.rmtree(target, ignore_errors=True)
         temporary.rename(target)
     return target
+
+
+def _require_harvested(store_dir: Path, batches: SampleBlocks) -> None:
+    """Raise BadInput unless `harvest.json`, which is written last, promises as many samples as the batches hold."""
+    path = store_dir / "harvest.json"
+    wanted = json.loads(path.read_text())["samples"] if path.exists() else None
+    if wanted != batches.samples:
+        state = "has not finished" if wanted is None else f"wrote {wanted:,} samples"
+        raise BadInput(
+            f"The batches of '{store_dir.name}' hold {batches.samples:,} samples, but its harvest {state}."
+            " Run `loupe harvest` to the end first."
+        )
 
 
 def _is_complete(target: Path, batches: SampleBlocks) -> bool:
