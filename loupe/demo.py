@@ -20,7 +20,8 @@ def run_demo(directory: str, model: str) -> int:
 
     workspace = Workspace(directory)
     with hold_workspace(workspace.root):
-        run_tasks(demo_tasks(workspace, model), Catalog(workspace.catalog_url))
+        catalog = Catalog(workspace.catalog_url)
+        run_tasks(demo_tasks(workspace, model, catalog), catalog)
     print(f"The demo workspace at '{directory}' is complete.", file=sys.stderr, flush=True)
     return 0
 

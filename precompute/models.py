@@ -98,7 +98,7 @@ def load_tokenizer(name_or_path: str | Path) -> PreTrainedTokenizerBase | None:
 def model_id(name_or_path: str | Path) -> str:
     """The model's id in a workspace: the name of its folder, or the hub id with its owner, as a slug."""
     path = Path(name_or_path)
-    return slug(path.resolve().name if path.is_dir() else str(name_or_path))
+    return slug(path.resolve().name if path.is_absolute() or path.is_dir() else str(name_or_path))
 
 
 def find_model(name_or_path: str | Path) -> str:
@@ -193,11 +193,14 @@ def first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
 
 
-def hook_points(model: nn.Module) -> list[HookPoint]:
-    """Every module that outputs hidden states, in the model's order, with its width; one pass over 3 tokens."""
+def hook_points(model: nn.Module, inputs: bool = False) -> list[HookPoint]:
+    """Every module that outputs (or with `inputs` receives) hidden states, in the model's order, with their width.
+
+    Runs the model once, over 3 tokens.
+    """
     modules = {name: module for name, module in model.named_modules() if name}
     tokens = torch.zeros((1, PROBE_TOKENS), dtype=torch.long, device=next(model.parameters()).device)
-    with torch.inference_mode(), capture_outputs(modules) as captured:
+    with torch.inference_mode(), capture_outputs(modules, inputs) as captured:
         model(input_ids=tokens)
     return [
         HookPoint(name, type(modules[name]).__name__, captured[name].shape[-1])

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -11,11 +12,74 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from loaders.csc import CscLoader
+from loaders.errors import BadInput, StoreDamaged
 from loaders.manifest import NAME, file_sha256, is_published, read_manifest
-from loaders.schema import PARQUET_TABLES, SCHEMA_VERSION
+from loaders.raw import open_group_attributes, open_raw
+from loaders.schema import GROUPED_TABLES, PARQUET_TABLES, SCHEMA_VERSION
 from loaders.tables import GroupedTable, has_table, table_files
+from loaders.workspace import Workspace
+from precompute.progress import Progress
 
 PACKAGES = ("numpy", "pyarrow", "zarr", "torch", "transformers")
+TABLES = (*PARQUET_TABLES, *GROUPED_TABLES)
+
+
+@dataclass(frozen=True)
+class Config:
+    store: str
+    """Id of the store, `<sae>@<dataset>`."""
+
+
+def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
+    """Publish what the store holds by now and return its directory; nothing is written when nothing was added.
+
+    Raises BadInput before the core (transposed activations and `stats`) is there, and StoreDamaged when SAE or dataset
+    are no longer those of the published store.
+    """
+    store_dir = workspace.store_dir(config.store)
+    if not CscLoader(store_dir).is_available or not has_table(store_dir, "stats"):
+        raise BadInput(f"Store '{config.store}' has no core yet: run `loupe harvest`, `transpose` and `stats` first.")
+    present = [table for table in TABLES if has_table(store_dir, table)]
+    fields = None
+    if is_published(store_dir):
+        published = read_manifest(store_dir, "store")
+        if set(present) == set(published["tables"]):
+            return store_dir
+    else:
+        fields = _describe(config.store, workspace)
+    with progress.step(f"publish {config.store}", len(present), "tables"):
+        publish(store_dir, fields, present)
+    return store_dir
+
+
+def _describe(store_id: str, workspace: Workspace) -> dict[str, Any]:
+    """The manifest's fields about SAE, dataset and shapes."""
+    sae_id, _, dataset_id = store_id.partition("@")
+    store_dir, sae, dataset = workspace.store_dir(store_id), workspace.sae(sae_id), workspace.dataset(dataset_id)
+    harvest = json.loads((store_dir / "harvest.json").read_text())
+    samples, features = open_group_attributes(store_dir / "features.zarr")["shape"]  # type: ignore[misc]
+    fingerprints = {name: sae.metadata["fingerprints"][name] for name in ("model", "sae")}
+    if harvest["fingerprints"] != {**fingerprints, "dataset": dataset.fingerprint}:
+        raise StoreDamaged(
+            f"The activations of '{store_id}' are not of its SAE and dataset. Delete the store and harvest again."
+        )
+    return {
+        "granularity": "token",
+        "samples": samples,
+        "features": features,
+        "nnz": len(open_raw(store_dir / "features.zarr" / "indices")),
+        "sae": sae_id,
+        "dataset": dataset_id,
+        "model": sae.metadata["model_name"],
+        "model_id": sae.metadata["model_id"],
+        "hook": sae.metadata["hook_name"],
+        "set": sae.metadata["set"],
+        "layer_index": sae.metadata["layer_index"],
+        "fingerprints": {**fingerprints, "dataset": dataset.fingerprint},
+        "quality": {**sae.metadata["quality"], **harvest["quality"]},
+        "seed": sae.metadata.get("seed"),
+    }
 
 
 def write_json(path: Path, document: dict[str, Any]) -> None:

@@ -1,0 +1,150 @@
+"""Plan all steps for one model, one dataset and several hook points: from text to a set of published stores."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from catalog.catalog import Catalog
+from loaders.errors import BadInput
+from loaders.workspace import Workspace, slug
+from precompute import capture, dataset, harvest, layers, publish, train, transpose
+from precompute.models import load_model, model_id, resolve_hook
+from precompute.pipeline import Task, run_tasks
+from precompute.progress import Progress
+from precompute.tables import breakdowns, histograms, idf, influences, neighbours, stats, tokens
+from precompute.tables import map as feature_map
+
+TABLES = (tokens, feature_map, breakdowns, neighbours, influences)
+
+
+@dataclass(frozen=True)
+class Config:
+    """One model, one dataset, several hook points."""
+
+    model: str
+    """`minilm`, a Hugging Face hub id or a local folder."""
+    hooks: tuple[str, ...]
+    """Hook points, from input to output; a wrong name prints the nearest ones."""
+    source: str
+    """`docs` for the documentation corpus, or a .txt, .jsonl, .csv or .parquet file."""
+    dataset_id: str = ""
+    """Id of the dataset; by default made from the source's name."""
+    set_id: str = ""
+    """Id of the set and beginning of the SAEs' ids; by default the model's id."""
+    tokens: int = 250_000
+    """Tokens to read at most."""
+    context_length: int = 128
+    """Tokens in a context at most."""
+    k: int = 32
+    """Active latents per row."""
+    expansion: int = 8
+    """Features per dimension of the activations."""
+    steps: tuple[int, ...] = (800,)
+    """Training steps: one number for all hook points, or one for each."""
+    batch: int = 2048
+    """Rows per training step."""
+    shared_basis: bool = False
+    """Whether the layers share a basis (a pre-norm residual stream does), so that decoder cosines mean something."""
+    seed: int = 0
+    """Seed of everything that is drawn."""
+
+
+def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
+    """Run every step that is not complete yet; the catalog shows them as jobs.
+
+    Raises BadInput for an unknown model or hook point before anything is written.
+    """
+    model = load_model(config.model).model
+    for hook in config.hooks:
+        resolve_hook(model, hook)
+    catalog = Catalog(workspace.catalog_url)
+    run_tasks([dataset_task(config, workspace), *set_tasks(config, workspace, catalog)], catalog)
+    return workspace.root
+
+
+def dataset_id(config: Config) -> str:
+    return config.dataset_id or slug(Path(config.source).stem)
+
+
+def dataset_task(config: Config, workspace: Workspace) -> Task:
+    """Read the source into a dataset of the workspace."""
+    data = dataset.Config(
+        id=dataset_id(config),
+        source=config.source,
+        model=config.model,
+        tokens=config.tokens,
+        context_length=config.context_length,
+        seed=config.seed,
+    )
+    return Task(f"{data.id}/dataset", f"Read texts into {data.id}", lambda bar: dataset.run(data, workspace, bar))
+
+
+def set_tasks(config: Config, workspace: Workspace, catalog: Catalog) -> list[Task]:
+    """All steps from the dataset to the set; layer after layer, so that the first can be explored early.
+
+    Raises BadInput for a number of `steps` that fits nothing.
+    """
+    steps = config.steps * len(config.hooks) if len(config.steps) == 1 else config.steps
+    if len(steps) != len(config.hooks):
+        raise BadInput(
+            f"There are {len(steps)} numbers of steps for {len(config.hooks)} hook points. Give one, or one for each."
+        )
+    set_id = config.set_id or model_id(config.model)
+    captured = capture.Config(model=config.model, dataset=dataset_id(config), hooks=config.hooks)
+    tasks = [Task(f"{set_id}/capture", f"Capture {set_id}", lambda bar: capture.run(captured, workspace, bar))]
+    for index, (hook, name, count) in enumerate(zip(config.hooks, layer_names(config.hooks), steps, strict=True)):
+        training = train.Config(
+            sae_id=f"{set_id}-{name}",
+            model_id=model_id(config.model),
+            dataset_id=dataset_id(config),
+            hook=hook,
+            set_id=set_id,
+            layer_index=index,
+            k=config.k,
+            expansion=config.expansion,
+            steps=count,
+            batch=config.batch,
+            seed=config.seed,
+        )
+        tasks += layer_tasks(training, config.model, workspace, catalog)
+    if len(config.hooks) > 1:
+        matching = layers.Config(set=set_id, shared_basis=config.shared_basis, seed=config.seed)
+        tasks.append(
+            Task(f"{set_id}/layers", f"Match layers of {set_id}", lambda bar: layers.run(matching, workspace, bar))
+        )
+    return tasks
+
+
+def layer_tasks(training: train.Config, model: str, workspace: Workspace, catalog: Catalog) -> list[Task]:
+    """Train one SAE, harvest it, and publish its store: the core first, then each table."""
+    sae, store = training.sae_id, f"{training.sae_id}@{training.dataset_id}"
+
+    def publish_core(bar: Progress) -> None:
+        transpose.run(transpose.Config(store=store), workspace, bar)
+        for table in (stats, histograms, idf):
+            table.run(table.Config(store=store), workspace, bar)
+        publish.run(publish.Config(store=store), workspace, bar)
+
+    def publish_tables(bar: Progress) -> None:
+        for table in TABLES:
+            options = {"model": model} if table is influences else {}
+            table.run(table.Config(store=store, **options), workspace, bar)
+            publish.run(publish.Config(store=store), workspace, bar)
+
+    return [
+        Task(f"{sae}/train", f"Train {sae}", lambda bar: train.run(training, workspace, bar, catalog)),
+        Task(f"{sae}/harvest", f"Harvest {store}", lambda bar: harvest.run(_harvest(training), workspace, bar)),
+        Task(f"{sae}/core", f"Transpose {store}", publish_core),
+        Task(f"{sae}/tables", f"Tables of {store}", publish_tables),
+    ]
+
+
+def _harvest(training: train.Config) -> harvest.Config:
+    return harvest.Config(sae_id=training.sae_id, dataset_id=training.dataset_id)
+
+
+def layer_names(hooks: tuple[str, ...]) -> list[str]:
+    """`l3` for `encoder.layer.3`; hook points without a number of their own are counted."""
+    numbers = [re.findall(r"\d+", hook) for hook in hooks]
+    found = [f"l{number[-1]}" if number else f"h{index}" for index, number in enumerate(numbers)]
+    return found if len(set(found)) == len(found) else [slug(hook) for hook in hooks]
