@@ -30,8 +30,8 @@ def fate_counts(layers: LayerSet, i: int, j: int) -> tuple[dict[str, int], dict[
 def fate_rows(layers: LayerSet, i: int, j: int, fate: str) -> pd.DataFrame:
     """Pairs of one fate: source, target (-1 where a dead or unmatched layer has none), is_linked and the MEASURES.
 
-    Links of one splitting (or merging) feature stand together, led by the feature with the largest Pearson; otherwise
-    rows go by Pearson descending. A death or a birth shows the nearest partner, which is below the threshold.
+    Rows go by Pearson descending, of equal ones the pair that fires together more often first; links of one splitting
+    (or merging) feature stand together. A death or a birth shows the nearest partner, which is below the threshold.
     """
     flows, matches = layers.flows(i, j), layers.matches(i, j)
     side = "target" if fate in ("merge", "birth") else "source"
@@ -44,12 +44,13 @@ def fate_rows(layers: LayerSet, i: int, j: int, fate: str) -> pd.DataFrame:
         kept = alone.merge(nearest.drop(columns="pearson"), on=mine, how="left")
         kept[other] = kept[other].fillna(-1)
         kept["is_linked"] = False
-        order = kept.sort_values(["pearson", mine], ascending=[False, True], kind="stable")
+        order = kept.sort_values(["pearson", "both"], ascending=False, kind="stable")
     else:
         kept = matches[matches["is_linked"] & matches[side].isin(ids)]
-        best = kept.groupby(side)["pearson"].transform("max")
-        order = kept.assign(best=best).sort_values(
-            ["best", side, "pearson"], ascending=[False, True, False], kind="stable"
+        groups = kept.groupby(side)
+        best, most = groups["pearson"].transform("max"), groups["both"].transform("max")
+        order = kept.assign(best=best, most=most).sort_values(
+            ["best", "most", side, "pearson"], ascending=[False, False, True, False], kind="stable"
         )
     columns = ["source", "target", "is_linked", *MEASURES]
     return order[columns].astype({"source": np.int64, "target": np.int64}).reset_index(drop=True)

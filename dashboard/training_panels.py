@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from dashboard.components import count, percent
 from dashboard.components import figures as three_digits
-from dashboard.components import percent
 from dashboard.figures.training import Axes, Line, draw_curves, draw_frontier
 from dashboard.training_curves import Series, smooth, thin
 from dashboard.training_runs import TrainingRun
@@ -99,7 +99,8 @@ def _lines(panel: Panel, run: TrainingRun, settings: Settings) -> list[Line]:
     if held_out is not None:
         x, y = _x(held_out, settings), _drawable(held_out.value)
         at = thin(y)
-        name = f"{run.sae_id}, held out"
+        rows = run.curves.series.get("held_out_samples")
+        name = f"{run.sae_id}, {count(rows.value[-1])} held-out rows" if rows else f"{run.sae_id}, held out"
         lines.append(Line(name, run.look.colour, run.look.dash, x[at], y[at], has_markers=True))
     return lines
 
@@ -150,7 +151,7 @@ def run_rows(found: Sequence[TrainingRun]) -> list[dict[str, Any]]:
 
 def steps(run: TrainingRun) -> str:
     """How far a run came: '230 of 400'."""
-    done = f"{run.curves.step + 1:,}" if run.curves.step >= 0 else "–"
+    done = f"{run.curves.step:,}" if run.curves.step >= 0 else "–"
     return f"{done} of {run.total_steps:,}" if run.total_steps else done
 
 

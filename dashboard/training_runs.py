@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from catalog.catalog import Catalog
 from catalog.runs import Run, runs
-from dashboard.figures.theme import OKABE_ITO, colour
+from dashboard.figures.theme import colour
 from dashboard.training_curves import Curves, read_curves
 from loaders.workspace import Workspace
 
@@ -54,36 +54,47 @@ def collect(workspace: Workspace, catalog: Catalog, now: datetime | None = None)
     latest: dict[str, Run] = {}
     for run in runs(catalog, now):
         latest.setdefault(run.sae_id, run)
-    sets = workspace.sets()
-    stores = {workspace.open_store(store).sae_id: store for members in sets.values() for store in reversed(members)}
+    stores = {workspace.open_store(store).sae_id: store for store in reversed(workspace.store_ids())}
     finished = set(workspace.sae_ids())
     ids = sorted({*latest, *finished})
-    members = [[workspace.open_store(store).sae_id for store in members] for members in sets.values()]
-    members.sort(
-        key=lambda saes: min((latest[one].started_at.timestamp() for one in saes if one in latest), default=math.inf)
-    )
-    looks = assign_looks(ids, members)
+    places = {sae_id: _place(workspace, latest.get(sae_id), stores.get(sae_id)) for sae_id in ids}
+    looks = assign_looks(places)
     return [
         _describe(workspace, sae_id, latest.get(sae_id), stores.get(sae_id), looks[sae_id], sae_id in finished, now)
         for sae_id in ids
     ]
 
 
-def assign_looks(ids: list[str], sets: list[list[str]]) -> dict[str, Look]:
+class Place(NamedTuple):
+    """Where an SAE stands: its set ("" alone), its layer in the set, and when it was trained (seconds, or infinity)."""
+
+    set_id: str
+    layer_index: int
+    started: float
+
+
+def _place(workspace: Workspace, run: Run | None, store_id: str | None) -> Place:
+    known = workspace.open_store(store_id).manifest if store_id else {}
+    config = run.config if run else {}
+    set_id = known.get("set") or config.get("set_id") or ""
+    layer = known.get("layer_index") if store_id else config.get("layer_index")
+    return Place(str(set_id), int(layer or 0), run.started_at.timestamp() if run else math.inf)
+
+
+def assign_looks(places: dict[str, Place]) -> dict[str, Look]:
     """A look for each SAE: its position in its set gives the colour, its set (the oldest first) the line pattern.
 
-    SAEs of no set (still training) take the colours that the sets leave free, in the order of `ids`.
+    SAEs that stand alone form one set, in the order in which they were trained.
     """
+    members: dict[str, list[str]] = {}
+    for sae_id, _ in sorted(places.items(), key=lambda item: (item[1].started, item[0])):
+        members.setdefault(places[sae_id].set_id, []).append(sae_id)
     looks: dict[str, Look] = {}
-    for number, members in enumerate(sets):
-        for position, sae_id in enumerate(members):
-            kind = number % len(DASHES)
-            looks.setdefault(sae_id, Look(colour(position), DASHES[kind], SYMBOLS[kind]))
-    taken = {look.colour for look in looks.values()}
-    free = [one for one in OKABE_ITO if one not in taken] or list(OKABE_ITO)
-    waiting = [sae_id for sae_id in ids if sae_id not in looks]
-    for position, sae_id in enumerate(waiting):
-        looks[sae_id] = Look(free[position % len(free)], DASHES[0], SYMBOLS[0])
+    for number, (set_id, found) in enumerate(members.items()):
+        ordered = sorted(found, key=lambda sae_id: places[sae_id].layer_index) if set_id else found
+        kind = number % len(DASHES)
+        for position, sae_id in enumerate(ordered):
+            looks[sae_id] = Look(colour(position), DASHES[kind], SYMBOLS[kind])
     return looks
 
 
@@ -99,8 +110,8 @@ def _describe(
     curves = read_curves(workspace.sae_dir(sae_id) / "metrics.jsonl")
     record = workspace.sae(sae_id) if is_finished else None
     quality = _quality(workspace.open_store(store_id).manifest.get("quality") if store_id else None)
-    if quality.fvu is None and record is not None:
-        quality = _quality(record.metadata.get("quality"))
+    if quality.fvu is None and record is not None:  # not harvested yet, so dead features are not known
+        quality = _quality(record.metadata.get("quality"))._replace(dead_share=None)
     cfg = record.cfg if record else {}
     plain = {key: value for key, value in cfg.items() if key != "metadata"}
     return TrainingRun(

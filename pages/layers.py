@@ -3,7 +3,7 @@
 from typing import Any
 
 import dash
-from dash import ClientsideFunction, Input, Output, State, callback, clientside_callback, dcc, html, no_update
+from dash import ClientsideFunction, Input, Output, State, callback, clientside_callback, ctx, dcc, html, no_update
 
 from catalog.jobs import jobs
 from dashboard import urls
@@ -11,7 +11,7 @@ from dashboard.components import empty_state, panel, plural
 from dashboard.components.layers import comparison, fate_options, match_table, pair_controls, set_links
 from dashboard.components.training import graph
 from dashboard.context import catalog, workspace
-from dashboard.figures.layers import draw_flow, draw_null
+from dashboard.figures.layers import arrange, clicked_key, draw_flow, draw_null
 from dashboard.figures.theme import colour
 from dashboard.layer_rows import FATE_WORDS, fate_counts
 from dashboard.layer_view import (
@@ -174,18 +174,19 @@ def wake(_: int | None, set_id: str | None) -> Any:
     Output("layers-pair", "value"),
     Output("layers-fate", "value"),
     Input("layers-flow", "clickData"),
+    State("layers-pair", "value"),
+    State("layers-fate", "value"),
+    State("layers-set", "data"),
     prevent_initial_call=True,
 )
-def choose_band(clicked: dict[str, Any] | None) -> Any:
+def choose_band(clicked: dict[str, Any] | None, pair: str, fate: str, set_id: str) -> Any:
     """A click on a band or on a fate chooses it; a click on a layer does nothing."""
-    key = _key_of(clicked)
-    pair, _, fate = key.partition("/")
-    return (pair, fate) if fate else (no_update, no_update)
-
-
-def _key_of(clicked: dict[str, Any] | None) -> str:
-    found = clicked["points"][0].get("customdata") if clicked else None
-    return str(found[0]) if found else ""
+    if not clicked:
+        return no_update, no_update
+    layers, stores, view = _open(set_id, pair, fate, "")
+    bands = arrange(layer_nodes(layers, stores), steps_shown(layers, view))
+    new_pair, _, new_fate = clicked_key(clicked["points"][0], bands).partition("/")
+    return (new_pair, new_fate) if new_fate else (no_update, no_update)
 
 
 @callback(
@@ -204,7 +205,7 @@ def _key_of(clicked: dict[str, Any] | None) -> str:
 )
 def show_fate(pair: str, fate: str, set_id: str, row: str) -> tuple[Any, ...]:
     """Draw the flow with the chosen fate standing out, the null of its pair, and its features."""
-    layers, stores, view = _open(set_id, pair, fate, row)
+    layers, stores, view = _open(set_id, pair, fate, row if ctx.triggered_id is None else "")  # a URL names a row
     rows, total = table_rows(layers, stores, view)
     known = {found["id"] for found in rows}
     chosen = view.row if view.row in known else rows[0]["id"] if rows else None

@@ -1,7 +1,7 @@
 """Figures of features matched across layers: the flow of fates, and real matches against the permutation null."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
@@ -60,7 +60,7 @@ def draw_flow(
 
     A fate is a node between two layers. The band on its left counts features of the earlier layer, the band on its
     right features of the later one, so a split grows and a merge shrinks. `chosen` is the key ("0-1/split") whose
-    bands stand out; every band and fate carries its key as custom data.
+    bands stand out; `clicked_key` reads the key of what was clicked.
     """
     bands = arrange(layers, steps)
     fates = [key.partition("/")[2] for key in bands.keys]
@@ -73,8 +73,8 @@ def draw_flow(
                 "color": bands.colours,
                 "x": bands.x,
                 "y": bands.y,
-                "customdata": list(zip(bands.node_keys, bands.node_texts, strict=True)),
-                "hovertemplate": "%{customdata[1]}<extra></extra>",
+                "customdata": bands.node_texts,
+                "hovertemplate": "%{customdata}<extra></extra>",
                 "thickness": 14,
                 "pad": GAP * (height - TOP - BOTTOM),  # plotly scales every column by the same rule as `arrange`
                 "line": {"width": 0},
@@ -84,8 +84,9 @@ def draw_flow(
                 "target": bands.targets,
                 "value": bands.values,
                 "color": [_rgba(FATES[fate], strength) for fate, strength in zip(fates, strengths, strict=True)],
-                "customdata": list(zip(bands.keys, bands.texts, strict=True)),
-                "hovertemplate": "%{customdata[1]}<extra></extra>",
+                "label": bands.texts,
+                "customdata": bands.keys,
+                "hovertemplate": "%{label}<extra></extra>",
                 "line": {"width": 0},
             },
         )
@@ -128,6 +129,13 @@ def arrange(layers: Sequence[Layer], steps: Sequence[Step]) -> Bands:
                     bands.texts.append(text)
             top += size + GAP
     return bands
+
+
+def clicked_key(point: dict[str, Any], bands: Bands) -> str:
+    """Key of the band or fate in a point of plotly's click data, "" for a layer. Lists do not come back in such data."""
+    if "dx" in point:  # a node; bands have a width instead
+        return bands.node_keys[point["pointNumber"]]
+    return bands.keys[point["pointNumber"]]
 
 
 def _height(step: Step, fate: str) -> int:

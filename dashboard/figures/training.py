@@ -1,7 +1,7 @@
 """Figures of training runs: curves over steps or time, the L0-FVU frontier and feature densities."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -40,36 +40,49 @@ class Axes(NamedTuple):
 
 def draw_curves(lines: Sequence[Line], axes: Axes, *, height: int) -> go.Figure:
     """Lines over steps or seconds; the zoom is kept while the same axes are drawn again with more points."""
-    figure = go.Figure()
+    traces: list[dict[str, Any]] = []
     for line in lines:
+        drawn = {"type": "scatter", "line": {"color": line.colour, "width": 1.8, "dash": line.dash}}
         if line.faint_x is not None:
-            figure.add_scatter(
-                x=line.faint_x,
-                y=line.faint_y,
-                mode="lines",
-                line={"color": line.colour, "width": 1, "dash": line.dash},
-                opacity=0.28,
-                hoverinfo="skip",
-                name=f"{line.name}, as measured",
+            traces.append(
+                {
+                    **drawn,
+                    "x": line.faint_x,
+                    "y": line.faint_y,
+                    "mode": "lines",
+                    "line": {**drawn["line"], "width": 1},
+                    "opacity": 0.28,
+                    "hoverinfo": "skip",
+                    "name": f"{line.name}, as measured",
+                }
             )
-        figure.add_scatter(
-            x=line.x,
-            y=line.y,
-            mode="lines+markers" if line.has_markers else "lines",
-            line={"color": line.colour, "width": 1.8, "dash": line.dash},
-            marker={"size": 6, "symbol": "circle"},
-            name=line.name,
-            hovertemplate=f"<b>{line.name}</b><br>{axes.y_hover} %{{y:.3~g}}<br>{_x_hover(axes)}<extra></extra>",
+        traces.append(
+            {
+                **drawn,
+                "x": line.x,
+                "y": line.y,
+                "mode": "lines+markers" if line.has_markers else "lines",
+                "marker": {"size": 6, "symbol": "circle"},
+                "name": line.name,
+                "hovertemplate": f"<b>{line.name}</b><br>{axes.y_hover} %{{y:.3~g}}<br>{_x_hover(axes)}<extra></extra>",
+            }
         )
-    finish(figure, height=height, x_title=axes.x_title, y_title=axes.y_title, hovermode="closest")
-    figure.update_xaxes(type="log" if axes.is_log_x else "linear")
-    figure.update_yaxes(type="log" if axes.is_log_y else "linear", exponentformat="power")
+    figure = go.Figure(traces)  # at once: adding traces one by one copies all of them each time
+    y_axis: dict[str, Any] = {"type": "log" if axes.is_log_y else "linear"}
     if axes.is_log_y:
-        figure.update_yaxes(dtick=1 if _decades(lines) > 1.5 else "D2")
+        y_axis |= {"dtick": 1 if _decades(lines) > 1.5 else "D2", "tickformat": "~g"}
     elif axes.from_zero:
-        figure.update_yaxes(rangemode="tozero")
-    figure.update_layout(uirevision=f"{axes.x_title}{axes.is_log_x}{axes.is_log_y}")
-    return figure
+        y_axis["rangemode"] = "tozero"
+    return finish(
+        figure,
+        height=height,
+        x_title=axes.x_title,
+        y_title=axes.y_title,
+        hovermode="closest",
+        xaxis={"type": "log" if axes.is_log_x else "linear"},
+        yaxis=y_axis,
+        uirevision=f"{axes.x_title}{axes.is_log_x}{axes.is_log_y}",
+    )
 
 
 def _x_hover(axes: Axes) -> str:

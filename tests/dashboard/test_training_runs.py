@@ -1,0 +1,197 @@
+"""Runs as the catalog, the metrics files and finished SAEs tell of them."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from catalog.catalog import Catalog
+from catalog.runs import finish_run, start_run
+from dashboard.figures.theme import OKABE_ITO
+from dashboard.training_panels import (
+    PANELS,
+    Settings,
+    draw_panel,
+    draw_runs_frontier,
+    duration,
+    read_settings,
+    run_rows,
+    steps,
+    unfinite,
+    write_settings,
+)
+from dashboard.training_runs import Place, assign_looks, collect, compare_configs, flatten
+from loaders.workspace import Workspace
+
+NOW = datetime(2030, 1, 1, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    return Workspace(tmp_path)
+
+
+@pytest.fixture
+def catalog(workspace):
+    opened = Catalog(workspace.catalog_url)
+    yield opened
+    opened.close()
+
+
+def train(workspace, catalog, sae_id, values, *, total=100, config=None, started=NOW):
+    directory = workspace.sae_dir(sae_id)
+    directory.mkdir(parents=True)
+    start_run(catalog, f"{sae_id}-run", sae_id, config or {"k": 32}, total_steps=total, now=started)
+    with (directory / "metrics.jsonl").open("w") as file:
+        for step, value in enumerate(values, start=1):
+            file.write(json.dumps({"step": step, "loss": value, "fvu_train": value, "seconds": step / 2}) + "\n")
+
+
+def finish(workspace, sae_id, **quality):
+    cfg = {"architecture": "topk", "d_sae": 512, "metadata": {"quality": quality}}
+    (workspace.sae_dir(sae_id) / "cfg.json").write_text(json.dumps(cfg))
+
+
+def test_a_run_in_progress_is_shown_with_what_it_has_reached(workspace, catalog):
+    train(workspace, catalog, "a-l1", [3.0, 2.0, 1.0])
+    (run,) = collect(workspace, catalog, NOW + timedelta(seconds=5))
+    assert (run.status, steps(run), run.duration) == ("running", "3 of 100", 1.5)
+    assert run.curves.series["loss"].value.tolist() == [3.0, 2.0, 1.0]
+    assert run.quality.fvu is None and run.features is None
+
+
+def test_a_run_that_went_silent_is_stopped_and_one_that_failed_says_why(workspace, catalog):
+    train(workspace, catalog, "a-l1", [1.0])
+    train(workspace, catalog, "a-l3", [1.0])
+    finish_run(catalog, "a-l3-run", "failed", {}, error_message="the loss is not finite", now=NOW)
+    silent, failed = collect(workspace, catalog, NOW + timedelta(minutes=10))
+    assert silent.status == "stopped"
+    assert (failed.status, failed.error) == ("failed", "the loss is not finite")
+
+
+def test_a_finished_run_has_its_held_out_figures(workspace, catalog):
+    train(workspace, catalog, "a-l1", [1.0], total=1)
+    finish(workspace, "a-l1", fvu=0.125, l0=31.9, dead_share=0.5, held_out_samples=2_000)
+    finish_run(catalog, "a-l1-run", "done", {}, now=NOW)
+    (run,) = collect(workspace, catalog, NOW)
+    assert run.status == "finished"
+    assert (run.quality.fvu, run.quality.l0, run.quality.rows, run.features) == (0.125, 31.9, 2_000, 512)
+    assert run.quality.dead_share is None, "dead is counted on the harvested dataset, and there is none yet"
+    (row,) = run_rows([run])
+    assert (row["fvu_text"], row["explained_text"], row["dead_text"]) == ("0.125", "87.5 %", "–")
+
+
+def test_an_sae_brought_from_elsewhere_is_listed_without_a_run(workspace, catalog):
+    workspace.sae_dir("foreign").mkdir(parents=True)
+    finish(workspace, "foreign")
+    (run,) = collect(workspace, catalog, NOW)
+    assert (run.sae_id, run.status, run.duration, steps(run)) == ("foreign", "finished", None, "–")
+    assert run.config["architecture"] == "topk"
+
+
+def test_of_several_runs_of_one_sae_the_latest_is_shown(workspace, catalog):
+    train(workspace, catalog, "a-l1", [1.0], config={"lr": 0.1})
+    start_run(catalog, "second", "a-l1", {"lr": 0.2}, now=NOW + timedelta(hours=1))
+    (run,) = collect(workspace, catalog, NOW + timedelta(hours=1))
+    assert run.config == {"lr": "0.2"}
+
+
+def test_a_layer_keeps_its_colour_and_a_second_set_gets_another_line():
+    looks = assign_looks(
+        {
+            "b-l0": Place("b", 0, 20.0),
+            "a-l5": Place("a", 5, 12.0),
+            "a-l1": Place("a", 1, 10.0),
+            "a-l3": Place("a", 3, 11.0),
+        }
+    )
+    assert [looks[sae].colour for sae in ("a-l1", "a-l3", "a-l5")] == list(OKABE_ITO[:3])
+    assert looks["b-l0"].colour == OKABE_ITO[0]
+    assert looks["a-l1"].dash == "solid" != looks["b-l0"].dash
+    assert looks["a-l1"].symbol != looks["b-l0"].symbol
+
+
+def test_saes_that_stand_alone_take_colours_in_the_order_of_training():
+    looks = assign_looks({"x": Place("", 9, 2.0), "y": Place("", 0, 1.0)})
+    assert (looks["y"].colour, looks["x"].colour) == OKABE_ITO[:2]
+
+
+def test_a_configuration_is_compared_field_by_field_the_differing_ones_first(workspace, catalog):
+    train(workspace, catalog, "a-l1", [1.0], config={"k": 32, "lr": 0.003, "optimiser": {"name": "adam"}})
+    train(workspace, catalog, "a-l3", [1.0], config={"k": 32, "lr": 0.001, "steps": 5})
+    rows = compare_configs(collect(workspace, catalog, NOW))
+    assert {name for name, _, differs in rows if differs} == {"lr", "steps", "optimiser.name"}
+    assert [differs for _, _, differs in rows] == [True, True, True, False]
+    assert {name: values for name, values, _ in rows}["steps"] == ["–", "5"]
+
+
+def test_a_nested_configuration_reads_as_dotted_names():
+    assert flatten({"a": {"b": 1, "c": None}, "d": 0.0030}) == {"a.b": "1", "a.c": "–", "d": "0.003"}
+
+
+def test_smoothing_keeps_the_raw_line_faintly_and_none_draws_it_alone(workspace, catalog):
+    train(workspace, catalog, "a-l1", [3.0, 2.0, 1.0])
+    found = collect(workspace, catalog, NOW)
+    loss = next(panel for panel in PANELS if panel.name == "loss")
+    faint, smoothed = draw_panel(loss, found, Settings(smoothing=0.5), height=200).data
+    assert list(faint.y) == [3.0, 2.0, 1.0] and list(smoothed.y) != list(faint.y)
+    (raw,) = draw_panel(loss, found, Settings(smoothing=0.0), height=200).data
+    assert list(raw.y) == [3.0, 2.0, 1.0]
+
+
+def test_a_spike_reaches_the_figure_of_a_long_run(workspace, catalog):
+    values = np.ones(20_000)
+    values[12_345] = 77.0
+    train(workspace, catalog, "a-l1", values.tolist(), total=20_000)
+    loss = next(panel for panel in PANELS if panel.name == "loss")
+    faint, _ = draw_panel(loss, collect(workspace, catalog, NOW), Settings(), height=200).data
+    assert max(faint.y) == 77.0
+    assert len(faint.y) < 1_000
+
+
+def test_curves_run_over_steps_or_over_seconds(workspace, catalog):
+    train(workspace, catalog, "a-l1", [3.0, 2.0])
+    found = collect(workspace, catalog, NOW)
+    by_step = draw_panel(PANELS[0], found, Settings(), height=200)
+    by_time = draw_panel(PANELS[0], found, Settings(by_time=True), height=200)
+    assert list(by_step.data[1].x) == [1, 2] and list(by_time.data[1].x) == [0.5, 1.0]
+    assert by_time.layout.xaxis.title.text == "seconds of training"
+
+
+def test_values_that_are_not_finite_are_counted_and_not_drawn(workspace, catalog):
+    train(workspace, catalog, "a-l1", [1.0, float("inf"), float("nan")])
+    found = collect(workspace, catalog, NOW)
+    assert unfinite(found) == 4, "in loss and in FVU"
+    (raw,) = draw_panel(PANELS[0], found, Settings(smoothing=0.0), height=200).data
+    assert np.isfinite(raw.y).tolist() == [True, False, False]
+
+
+def test_the_frontier_holds_finished_saes_only(workspace, catalog):
+    train(workspace, catalog, "a-l1", [1.0])
+    train(workspace, catalog, "a-l3", [1.0])
+    finish(workspace, "a-l3", fvu=0.2, l0=32.0, held_out_samples=9)
+    found = collect(workspace, catalog, NOW)
+    (mark,) = draw_runs_frontier(found, found[:1], height=200).data
+    assert mark.name == "a-l3" and mark.marker.symbol.endswith("-open")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [Settings(), Settings(0.0), Settings(0.9, True, False, True), Settings(0.25, True, True, False)],
+)
+def test_settings_survive_the_url(settings):
+    written = write_settings(settings)
+    assert read_settings(written["smooth"], written["log"], written["x"]) == settings
+
+
+def test_a_mistyped_url_falls_back_to_the_defaults():
+    assert read_settings("much", "z", "week") == Settings()
+    assert read_settings("7", None, None).smoothing == 0.99
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(None, "–"), (44.6, "45 s"), (60, "1 min 0 s"), (3_725, "1 h 2 min"), (59.7, "1 min 0 s")]
+)
+def test_durations_are_written_in_words(seconds, words):
+    assert duration(seconds) == words
