@@ -1,5 +1,6 @@
-"""Ask for disk space before a step starts, so that a full disk is one sentence at the beginning, not a torn file at the end."""
+"""Disk space asked for before a step starts, and files that appear whole or not at all."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -27,3 +28,13 @@ def require_space(path: Path, needed: int, what: str) -> None:
 def in_megabytes(size: int) -> str:
     """Format bytes as whole mebibytes, rounded up: `in_megabytes(3_000_000)` is "3 MiB"."""
     return f"{-(-size // 2**20):,} MiB"
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Put a file in place at once: nobody ever sees a part of it."""
+    partial = path.with_name(f".{path.name}.partial")
+    with open(partial, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)

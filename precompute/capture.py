@@ -1,0 +1,229 @@
+"""Step `capture`: run a model over a dataset once and keep what its hook points hand on, as float16 shards per hook."""
+
+import hashlib
+import io
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+from loaders.dataset import Dataset
+from loaders.errors import BadInput
+from loaders.manifest import NAME as MANIFEST
+from loaders.manifest import file_sha256, is_published, read_manifest
+from loaders.schema import SCHEMA_VERSION
+from loaders.workspace import Workspace
+from precompute.batches import Shard, locate_rows, pad, plan_batches, plan_shards
+from precompute.disk import require_space, write_whole
+from precompute.hooks import run_until_captured
+from precompute.models import LoadedModel, hook_points, load_model, resolve_hook
+from precompute.progress import Progress, Step
+from precompute.vocabulary import tokenizer_info
+
+PLAN = "plan.json"
+LARGEST = float(np.finfo(np.float16).max)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Which activations to keep."""
+
+    model: str = "minilm"
+    """Model to run: `minilm`, a local folder or a hub id."""
+
+    dataset: str = "docs"
+    """Dataset of the workspace that it reads."""
+
+    hooks: tuple[str, ...] = ("encoder.layer.1", "encoder.layer.3", "encoder.layer.5")
+    """Hook points, all captured in one pass over the dataset."""
+
+    inputs: bool = False
+    """Capture what the modules receive instead of what they hand on; kept under `<hook>.input`."""
+
+    batch_tokens: int = 2048
+    """Most tokens of a batch, padding included; a single longer context is a batch of its own."""
+
+    shard_samples: int = 32_768
+    """Most samples of a shard, the unit that a stopped run resumes at."""
+
+
+class Target(NamedTuple):
+    """One hook point on its way to disk."""
+
+    hook: str
+    module: nn.Module
+    width: int
+    directory: Path
+    plan: dict[str, Any]
+
+
+def run(config: Config, workspace: Workspace, progress: Progress, loaded: LoadedModel | None = None) -> Path:
+    """Write `<hook>/` below `activations/<model>/<dataset>/`, the returned directory, for every hook point that is not
+    finished yet, in one pass.
+
+    Row i of every hook is sample i of the dataset. `loaded` saves loading the model again. Finished shards of a stopped
+    run are kept, and the result is the same to the byte. Raises BadInput for an unknown hook point, a context longer than
+    the model's limit, tokens of another tokenizer, too little disk space, and values that float16 cannot hold.
+    """
+    if not config.hooks:
+        raise BadInput("No hook point was given to capture. Name at least one, e.g. encoder.layer.3.")
+    dataset = workspace.dataset(config.dataset)
+    loaded = loaded or load_model(config.model)
+    check_dataset(dataset, loaded)
+    targets = find_targets(config, workspace, dataset, loaded)
+    unfinished = [target for target in targets if not is_finished(target)]
+    if unfinished:
+        needed = sum(len(dataset.samples) * target.width * 2 for target in unfinished)
+        require_space(unfinished[0].directory, needed, f"the activations of {len(unfinished)} hook points")
+        capture(config, dataset, loaded, unfinished, progress)
+    return targets[0].directory.parent
+
+
+def check_dataset(dataset: Dataset, loaded: LoadedModel) -> None:
+    """Raise BadInput unless the model can read the dataset's tokens."""
+    longest = int(np.diff(dataset.offsets).max())
+    if longest > loaded.max_length:
+        raise BadInput(
+            f"Dataset '{dataset.id}' has contexts of {longest:,} tokens; model '{loaded.name}' reads at most"
+            f" {loaded.max_length:,}. Build the dataset with a context length of {loaded.max_length:,} or less."
+        )
+    made_by = dataset.manifest["tokenizer"]
+    if loaded.tokenizer is not None:
+        own = tokenizer_info(loaded.tokenizer, loaded.name)
+        if own["fingerprint"] != made_by["fingerprint"]:
+            raise BadInput(
+                f"Dataset '{dataset.id}' holds tokens of '{made_by['name']}', which model '{loaded.name}' does not share."
+                f" Build a dataset with the tokenizer of '{loaded.name}'."
+            )
+    known = next(loaded.model.get_input_embeddings().parameters()).shape[0]
+    if int(dataset.tokens.max()) >= known:
+        raise BadInput(
+            f"Dataset '{dataset.id}' has the token id {int(dataset.tokens.max())}; model '{loaded.name}' knows ids below"
+            f" {known}. Build a dataset with the model's own tokenizer."
+        )
+
+
+def find_targets(config: Config, workspace: Workspace, dataset: Dataset, loaded: LoadedModel) -> list[Target]:
+    """The hook points with their widths; raises BadInput for one that does not exist or hands on no hidden states."""
+    modules = {hook: resolve_hook(loaded.model, hook) for hook in config.hooks}
+    widths = {point.name: point.width for point in hook_points(loaded.model, inputs=config.inputs)}
+    targets = []
+    for hook, module in modules.items():
+        if hook not in widths:
+            raise BadInput(
+                f"Hook point '{hook}' of model '{loaded.name}' has no hidden states (batch, position, width) to capture."
+                f" Choose another, e.g. {', '.join(list(widths)[:3])}."
+            )
+        plan = {
+            "schema_version": SCHEMA_VERSION,
+            "kind": "activations",
+            "model": loaded.name,
+            "model_id": loaded.model_id,
+            "dataset": dataset.id,
+            "hook": hook,
+            "inputs": config.inputs,
+            "width": widths[hook],
+            "rows": len(dataset.samples),
+            "dtype": "float16",
+            "batch_tokens": config.batch_tokens,
+            "shard_samples": config.shard_samples,
+            "fingerprints": {"model": loaded.fingerprint, "dataset": dataset.fingerprint},
+        }
+        name = f"{hook}.input" if config.inputs else hook
+        directory = workspace.activations_dir(loaded.model_id, dataset.id, name)
+        targets.append(Target(hook, module, widths[hook], directory, plan))
+    return targets
+
+
+def is_finished(target: Target) -> bool:
+    """True when the very same activations are complete; those of another model or dataset are not the same."""
+    if not is_published(target.directory):
+        return False
+    manifest = read_manifest(target.directory, "activations")
+    return all(manifest.get(key) == target.plan[key] for key in ("hook", "inputs", "rows", "width", "fingerprints"))
+
+
+def capture(config: Config, dataset: Dataset, loaded: LoadedModel, targets: list[Target], progress: Progress) -> None:
+    """Write the missing shards of all targets, then their manifests."""
+    for target in targets:
+        prepare(target)
+    shards = list(plan_shards(np.asarray(dataset.sample_offsets), config.shard_samples))
+    hashes: dict[Path, str] = {}
+    with progress.step(f"capture {dataset.id}", total=len(dataset.samples), unit="tokens") as bar:
+        for shard in shards:
+            missing = [target for target in targets if not (target.directory / shard.file).exists()]
+            if missing:
+                arrays = read_shard(config, dataset, loaded, missing, shard, bar)
+                for target, rows in zip(missing, arrays, strict=True):
+                    hashes[target.directory / shard.file] = write_shard(target.directory / shard.file, rows)
+            else:
+                bar.skip(shard.rows)
+    for target in targets:
+        publish(target, shards, hashes)
+
+
+def prepare(target: Target) -> None:
+    """Make the directory, keeping the shards of a stopped run with the same plan and nothing of any other."""
+    plan = target.directory / PLAN
+    if plan.exists() and json.loads(plan.read_text(encoding="utf-8")) == target.plan:
+        return
+    shutil.rmtree(target.directory, ignore_errors=True)
+    target.directory.mkdir(parents=True)
+    write_whole(plan, json.dumps(target.plan, indent=2).encode())
+
+
+def read_shard(
+    config: Config, dataset: Dataset, loaded: LoadedModel, targets: list[Target], shard: Shard, bar: Step
+) -> list[np.ndarray]:
+    """Run the model over a shard's contexts; returns the activations of every target, float16 (rows, width)."""
+    arrays = [np.empty((shard.rows, target.width), dtype=np.float16) for target in targets]
+    modules = {target.hook: target.module for target in targets}
+    offsets = np.asarray(dataset.offsets[shard.first : shard.stop + 1])
+    for batch in plan_batches(np.diff(offsets), config.batch_tokens):
+        tokens, mask = pad(dataset, offsets, batch)
+        device = loaded.model.device
+        with torch.inference_mode():
+            captured = run_until_captured(
+                loaded.model, modules, config.inputs, input_ids=tokens.to(device), attention_mask=mask.to(device)
+            )
+        rows, contexts, positions = locate_rows(dataset, shard, offsets, batch)
+        for target, array in zip(targets, arrays, strict=True):
+            hidden = captured[target.hook][contexts, positions].float()  # (samples of the batch, width)
+            check_range(hidden, target.hook)
+            array[rows] = hidden.half().cpu().numpy()
+        bar.advance(len(rows))
+    return arrays
+
+
+def check_range(hidden: torch.Tensor, hook: str) -> None:
+    """Raise BadInput for values that float16 cannot hold."""
+    largest = float(hidden.abs().max())
+    if not largest <= LARGEST:
+        raise BadInput(
+            f"Hook point '{hook}' reaches {largest:.3g}, but activations are kept as float16, which ends at {LARGEST:,.0f}."
+            " Capture behind a normalisation layer instead."
+        )
+
+
+def write_shard(path: Path, rows: np.ndarray) -> str:
+    """Write a shard under a temporary name, rename it, and return its sha256."""
+    buffer = io.BytesIO()
+    np.save(buffer, rows)
+    write_whole(path, buffer.getvalue())
+    return hashlib.sha256(buffer.getbuffer()).hexdigest()
+
+
+def publish(target: Target, shards: list[Shard], hashes: dict[Path, str]) -> None:
+    """Write the manifest, which makes the activations complete; hashes the shards that an earlier run left."""
+    paths = [target.directory / shard.file for shard in shards]
+    listed = [
+        {"file": shard.file, "start": shard.start, "rows": shard.rows, "sha256": hashes.get(path) or file_sha256(path)}
+        for shard, path in zip(shards, paths, strict=True)
+    ]
+    manifest = target.plan | {"shards": listed, "threads": torch.get_num_threads(), "torch": torch.__version__}
+    write_whole(target.directory / MANIFEST, json.dumps(manifest, indent=2).encode())
