@@ -77,8 +77,9 @@ def read_sae(directory: Path) -> tuple[TopK, int, dict[str, Any]]:
     record = SaeRecord.open(directory)
     cfg = record.cfg
     _require(cfg, "architecture", set(ARCHITECTURES), directory)
-    for key in ("normalize_activations", "reshape_activations"):
-        _require(cfg, key, {"none"}, directory)
+    _require(cfg, "normalize_activations", {"none"}, directory)
+    _require(cfg, "reshape_activations", {"none"}, directory)
+    _require(cfg, "rescale_acts_by_decoder_norm", {False}, directory)
     tensors = record.tensors
     d_in, d_sae = cfg["d_in"], cfg["d_sae"]
     wanted = {"W_enc": (d_in, d_sae), "W_dec": (d_sae, d_in), "b_enc": (d_sae,), "b_dec": (d_in,)}
@@ -91,8 +92,7 @@ def read_sae(directory: Path) -> tuple[TopK, int, dict[str, Any]]:
     return TopK(named["W_enc"].t().contiguous(), named["b_enc"], named["W_dec"], named["b_dec"]), int(cfg["k"]), cfg
 
 
-def _require(cfg: dict[str, Any], key: str, supported: set[str], directory: Path) -> None:
+def _require(cfg: dict[str, Any], key: str, supported: set[Any], directory: Path) -> None:
     if cfg.get(key) not in supported:
-        raise BadInput(
-            f"SAE '{directory.name}' has {key} '{cfg.get(key)}'; Loupe computes {', '.join(sorted(supported))}."
-        )
+        computed = ", ".join(sorted(map(str, supported)))
+        raise BadInput(f"SAE '{directory.name}' has {key} '{cfg.get(key)}'; Loupe computes {computed}.")

@@ -12,8 +12,6 @@ from torch.nn.functional import embedding_bag
 from precompute.row_topk import row_topk
 from precompute.saes.topk import Codes, TopK
 
-warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-
 
 class StepResult(NamedTuple):
     """One batch: its loss, what fired, what was left over, and the gradients."""
@@ -37,6 +35,9 @@ class SparseStep:
         self._pre = torch.empty(batch, d_sae)
         self._row_starts = torch.arange(0, batch * k + 1, k, dtype=torch.int32)
         self._places = np.arange(batch * k, dtype=np.int32)
+        with warnings.catch_warnings():  # torch says once per process that its CSR support is in beta
+            warnings.simplefilter("ignore")
+            torch.eye(1).to_sparse_csr()
 
     @torch.no_grad()
     def __call__(self, weights: TopK, x: Tensor) -> StepResult:

@@ -1,0 +1,86 @@
+"""Milliseconds per training step of a top-k SAE, in units of the encoder's dense product too: `python benchmarks/train_step.py`.
+
+The product, the all-sparse step (with and without its optimiser) and a plain dense autograd step run in turn, so that
+whatever else the machine does falls on all of them alike; medians are reported."""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from precompute.saes.topk import TopK, initial
+from precompute.sparse_step import SparseStep, reference_step
+
+RESULT = Path(__file__).parent / "results" / "train_step.json"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--width", type=int, default=384)
+    parser.add_argument("--features", type=int, default=3072)
+    parser.add_argument("--k", type=int, default=32)
+    parser.add_argument("--batch", type=int, default=4096)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    measured = measure(options.batch, options.width, options.features, options.k, options.rounds)
+    result = {
+        "command": "python benchmarks/train_step.py " + " ".join(sys.argv[1:]),
+        "cpus": os.cpu_count(),
+        "threads": options.threads,
+        "processor": platform.machine(),
+        "versions": {"python": platform.python_version(), "torch": version("torch"), "numpy": version("numpy")},
+        "settings": vars(options),
+        "milliseconds": {name: round(1000 * seconds, 2) for name, seconds in measured.items()},
+        "encode_products": {name: round(seconds / measured["encode_product"], 2) for name, seconds in measured.items()},
+    }
+    RESULT.write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result, indent=1))
+
+
+def measure(batch: int, width: int, features: int, k: int, rounds: int) -> dict[str, float]:
+    """Median seconds of each variant over interleaved rounds, after two rounds of warm-up."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(batch, width, generator=generator)
+    weights, dense = initial(width, features, generator), initial(width, features, generator)
+    step, out = SparseStep(batch, width, features, k), torch.empty(batch, features)
+    sparse_adam = torch.optim.Adam(weights, lr=1e-3, fused=True)
+    dense_adam = torch.optim.Adam(dense, lr=1e-3, fused=True)
+    variants: dict[str, Callable[[], object]] = {
+        "encode_product": lambda: torch.addmm(weights.b_enc, x, weights.w_enc.t(), out=out),
+        "sparse_gradients": lambda: step(weights, x),
+        "sparse_step": lambda: update(sparse_adam, weights, step(weights, x).gradients),
+        "dense_autograd_step": lambda: update(dense_adam, dense, reference_step(dense, x, k)[1]),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in variants}
+    for number in range(rounds + 2):
+        for name, variant in variants.items():
+            started = time.perf_counter()
+            variant()
+            if number >= 2:
+                seconds[name].append(time.perf_counter() - started)
+    return {name: statistics.median(times) for name, times in seconds.items()}
+
+
+def update(adam: torch.optim.Adam, weights: TopK, gradients: TopK) -> None:
+    """One Adam step and the projection of the decoder, the same for both ways of making gradients."""
+    gradients.w_dec.sub_(weights.w_dec * (gradients.w_dec * weights.w_dec).sum(1, keepdim=True))
+    for weight, gradient in zip(weights, gradients, strict=True):
+        weight.grad = gradient
+    adam.step()
+    weights.w_dec.div_(torch.linalg.vector_norm(weights.w_dec, dim=1, keepdim=True))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,207 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from catalog.catalog import Catalog
+from catalog.runs import runs
+from loaders.errors import BadInput
+from precompute.activations import Activations
+from precompute.progress import Progress
+from precompute.sae_files import read_sae
+from precompute.saes import topk
+from precompute.train import Config, run
+from precompute.trainer import Trainer, learning_rate
+from precompute.training_rows import TrainingRows
+
+ROOT = Path(__file__).parents[2]
+CONFIG = Config(
+    sae_id="planted-l0",
+    model_id="planted",
+    dataset_id="words",
+    hook="hidden",
+    k=3,
+    expansion=4,
+    steps=400,
+    batch=512,
+    lr=1e-2,
+    threads=1,
+)
+SHORT = replace(CONFIG, steps=20, batch=64, log_every=5, evaluate_every=10, checkpoint_every=10)
+
+
+def metrics(directory):
+    return [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
+
+
+def training_rows(planted, config):
+    activations = Activations.open(planted.workspace.activations_dir("planted", "words", "hidden"))
+    return TrainingRows(activations, planted.workspace.dataset("words"), config.batch, config.seed)
+
+
+def test_planted_directions_are_recovered(planted):
+    directory = run(CONFIG, planted.workspace, Progress())
+    weights, _, cfg = read_sae(directory)
+    best = (planted.atoms @ weights.w_dec.numpy().T).max(axis=1)
+    assert (best > 0.9).mean() >= 0.9
+    assert cfg["metadata"]["quality"]["fvu"] < 0.1
+
+
+def test_the_reported_fvu_is_that_of_the_exported_file_on_all_held_out_rows(planted):
+    directory = run(SHORT, planted.workspace, Progress())
+    weights, k, cfg = read_sae(directory)
+    held_out = torch.from_numpy(planted.rows[planted.is_held_out].astype(np.float32))
+    codes = topk.encode(weights, held_out, k)
+    residual = (topk.decode(weights, codes) - held_out).square().sum()
+    quality = cfg["metadata"]["quality"]
+    assert quality["fvu"] == pytest.approx(float(residual / (held_out - held_out.mean(0)).square().sum()), rel=1e-4)
+    assert quality["explained_variance"] == pytest.approx(1 - quality["fvu"])
+    assert quality["l0"] == pytest.approx(float((codes.values > 0).sum() / len(held_out)))
+    assert quality["held_out_samples"] == planted.is_held_out.sum()
+    assert cfg["metadata"]["fingerprints"]["model"] == "m" * 64
+
+
+def test_rows_are_centred_scaled_shuffled_by_epoch_and_never_held_out(planted):
+    rows = training_rows(planted, SHORT)
+    per_epoch = len(rows.train) // SHORT.batch
+    epoch = torch.cat([rows.batch(step) for step in range(per_epoch)])
+    assert epoch.mean(0).abs().max() < 0.05
+    assert float(epoch.square().sum(1).mean()) == pytest.approx(rows.width, rel=0.01)
+    seen = {row.tobytes() for row in epoch.numpy()}
+    assert len(seen) == per_epoch * SHORT.batch
+    held_out = planted.rows[planted.is_held_out].astype(np.float32)
+    assert not seen & {row.tobytes() for row in rows.normalise(held_out).numpy()}
+    assert not torch.equal(rows.batch(0), rows.batch(per_epoch))
+    assert torch.equal(rows.batch(0), training_rows(planted, SHORT).batch(0))
+    assert not torch.equal(rows.batch(0), training_rows(planted, replace(SHORT, seed=1)).batch(0))
+
+
+def test_metrics_hold_the_curves_and_held_out_figures(planted):
+    rows = metrics(run(SHORT, planted.workspace, Progress()))
+    assert [row["step"] for row in rows] == [5, 10, 15, 20]
+    assert {"loss", "fvu_train", "l0", "lr", "dead", "grad_norm", "seconds"} <= rows[0].keys()
+    assert ["fvu_held_out" in row for row in rows] == [False, True, False, True]
+    assert rows[-1]["fvu_train"] < rows[0]["fvu_train"]
+    assert rows[-1]["seconds"] >= rows[0]["seconds"] > 0
+
+
+def test_the_learning_rate_warms_up_and_decays_linearly():
+    config = replace(CONFIG, steps=100, warmup=0.1, lr=1.0)
+    assert learning_rate(config, 0) == pytest.approx(0.1)
+    assert learning_rate(config, 9) == pytest.approx(0.91)
+    assert learning_rate(config, 50) == pytest.approx(0.5)
+    assert learning_rate(config, 99) == pytest.approx(0.01)
+
+
+def test_decoder_rows_keep_unit_norm(planted):
+    trainer = Trainer(SHORT, training_rows(planted, SHORT))
+    with torch.no_grad():
+        for _ in range(3):
+            trainer.advance()
+    torch.testing.assert_close(trainer.weights.w_dec.norm(dim=1), torch.ones(4 * 32))
+
+
+def test_features_that_stopped_firing_are_revived(planted):
+    config = replace(CONFIG, dead_after=20, expansion=2, steps=200)
+    trainer = Trainer(config, training_rows(planted, config))
+    trainer.weights.b_enc[:30] = -100.0
+    with torch.no_grad():
+        for _ in range(19):
+            trainer.advance()
+        assert (trainer.last_fired[:30] == 0).all()
+        trainer.advance()
+        assert (trainer.weights.b_enc[:30] == 0).all()
+        for _ in range(19):
+            trainer.advance()
+    assert (trainer.last_fired[:30] > 20).float().mean() > 0.9
+
+
+def test_a_finished_sae_is_left_alone_and_other_settings_are_refused(planted):
+    directory = run(SHORT, planted.workspace, Progress())
+    before = (directory / "sae_weights.safetensors").stat().st_mtime_ns
+    run(replace(SHORT, log_every=7), planted.workspace, Progress())
+    assert (directory / "sae_weights.safetensors").stat().st_mtime_ns == before
+    assert not (directory / "checkpoints").exists()
+    with pytest.raises(BadInput, match="k 3, not 5"):
+        run(replace(SHORT, k=5), planted.workspace, Progress())
+
+
+def test_activations_of_another_dataset_are_refused(planted):
+    path = planted.workspace.activations_dir("planted", "words", "hidden") / "manifest.json"
+    path.write_text(path.read_text().replace("d" * 64, "e" * 64))
+    with pytest.raises(BadInput, match="another version of dataset 'words'"):
+        run(SHORT, planted.workspace, Progress())
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"architecture": "magic"}, "Architecture 'magic' is unknown"),
+        ({"k": 0}, "k is 0"),
+        ({"k": 129}, "k is 129 but the SAE has 128 features"),
+        ({"lr": 0.0}, "lr is 0.0"),
+        ({"warmup": 2.0}, "warmup is 2.0"),
+        ({"batch": 50_000}, "a batch takes 50,000"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(planted, change, sentence):
+    with pytest.raises(BadInput, match=sentence):
+        run(replace(SHORT, **change), planted.workspace, Progress())
+
+
+def test_a_run_is_recorded_in_the_catalog(planted, tmp_path):
+    catalog = Catalog(f"sqlite:///{tmp_path / 'catalog.sqlite'}")
+    run(SHORT, planted.workspace, Progress(), catalog)
+    (recorded,) = runs(catalog)
+    assert (recorded.sae_id, recorded.status, recorded.step, recorded.total_steps) == ("planted-l0", "done", 20, 20)
+    assert recorded.final_metrics["fvu"] < 1 and recorded.config["k"] == 3
+
+
+def test_a_run_that_diverges_says_so_and_is_recorded_as_failed(planted, tmp_path):
+    catalog = Catalog(f"sqlite:///{tmp_path / 'catalog.sqlite'}")
+    with pytest.raises(BadInput, match="diverged at step"):
+        run(replace(SHORT, lr=1e30, steps=200), planted.workspace, Progress(), catalog)
+    (recorded,) = runs(catalog)
+    assert recorded.status == "failed" and "diverged" in recorded.error_message
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from loaders.workspace import Workspace
+from precompute.progress import Progress
+from precompute.train import Config, run
+run(Config(**{settings!r}), Workspace(Path(sys.argv[1])), Progress())
+"""
+
+
+def test_killed_runs_resume_to_the_same_weights(planted):
+    config = replace(SHORT, steps=600, checkpoint_every=50)
+    program = PROGRAM.format(settings={name: getattr(config, name) for name in config.__dataclass_fields__})
+    command = [sys.executable, "-c", program, str(planted.workspace.root)]
+    directory = planted.workspace.sae_dir(config.sae_id)
+    for wanted in (50, 200):
+        process = subprocess.Popen(command, cwd=ROOT)
+        deadline = time.monotonic() + 120
+        while not any(int(path.stem[5:]) >= wanted for path in directory.glob("checkpoints/step_*.pt")):
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.005)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    assert not (directory / "cfg.json").exists()
+    subprocess.run(command, cwd=ROOT, check=True)
+    resumed, steps = read_sae(directory), [row["step"] for row in metrics(directory)]
+    assert steps == list(range(5, 601, 5))
+
+    whole = read_sae(run(replace(config, sae_id="whole"), planted.workspace, Progress()))
+    for name in ("sae", "model", "dataset"):
+        assert resumed[2]["metadata"]["fingerprints"][name] == whole[2]["metadata"]["fingerprints"][name]
+    assert all(torch.equal(one, other) for one, other in zip(resumed[0], whole[0], strict=True))
