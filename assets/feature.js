@@ -120,6 +120,14 @@
         }
     });
 
+    // A choice made with the mouse keeps no focus, so that j, k, r and e go on working.
+    document.addEventListener("click", function (event) {
+        const label = event.target.closest ? event.target.closest(".feature-page .segmented label") : null;
+        if (label && event.detail > 0) {
+            window.setTimeout(() => document.activeElement.blur(), 0);
+        }
+    });
+
     // The address asked for the match of another layer's feature: go there, leaving no entry in the history.
     function follow(href) {
         if (href) {

@@ -3,8 +3,8 @@
 (function () {
     "use strict";
 
-    const SNIPPET = 150; // characters of a snippet, line breaks counted as LINE characters
-    const LINE = 55;
+    const LINES = 2; // of a snippet, so that five examples fit their panel
+    const WIDTH = 88; // characters that fit a line of it
     const VISIBLE = {" ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍"};
     let tip = null;
 
@@ -38,8 +38,9 @@
             .replace("-", "−");
     }
 
-    function cost(piece) {
-        return piece.length + LINE * (piece.split("\n").length - 1);
+    // Lines that a text takes at the usual width of a panel; white space at its end takes none.
+    function lines(text) {
+        return text.trimEnd().split("\n").reduce((sum, line) => sum + Math.max(1, Math.ceil(line.length / WIDTH)), 0);
     }
 
     // First and last (exclusive) token of the part to show around the example's own token.
@@ -50,22 +51,17 @@
         }
         let first = example.position;
         let last = example.position + 1;
-        let left = SNIPPET - cost(pieces[example.position] || "");
-        let grown = true;
-        while (grown) {
-            grown = false;
-            if (first > 0 && cost(pieces[first - 1]) <= left && example.position - first <= last - example.position) {
+        const fits = (from, to) => lines(pieces.slice(from, to).join("")) <= LINES;
+        let canLeft = true;
+        let canRight = true;
+        while (canLeft || canRight) {
+            canLeft = canLeft && first > 0 && fits(first - 1, last);
+            canRight = canRight && last < pieces.length && fits(first, last + 1);
+            const isShorter = example.position - first <= last - 1 - example.position;
+            if (canLeft && (isShorter || !canRight)) {
                 first -= 1;
-                left -= cost(pieces[first]);
-                grown = true;
-            } else if (last < pieces.length && cost(pieces[last]) <= left) {
-                left -= cost(pieces[last]);
+            } else if (canRight) {
                 last += 1;
-                grown = true;
-            } else if (first > 0 && cost(pieces[first - 1]) <= left) {
-                first -= 1;
-                left -= cost(pieces[first]);
-                grown = true;
             }
         }
         return [first, last];

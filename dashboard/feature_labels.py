@@ -43,6 +43,7 @@ def register() -> None:
         Output("feature-name", "value"),
         Output("feature-notes", "value"),
         Output("feature-base", "data"),
+        Output("feature-version", "children"),
         Output("feature-conflict", "hidden"),
         *[Output(f"feature-{field}-error", "children") for field in FIELDS],
         Input("feature-edit", "n_clicks"),
@@ -52,9 +53,10 @@ def register() -> None:
     def open_editor(clicks: int | None, place: dict[str, Any]) -> Any:
         """Start from what is saved now, not from what was saved when the page was opened."""
         if not clicks:
-            return [no_update] * 7
+            return [no_update] * 8
         label = newest(workspace().open_store(place["store"]), place["feature"])
-        return label.name, label.notes, base_data(label), True, "", "", ""
+        words = f"version {label.version}" if label.version else "the first version"
+        return label.name, label.notes, base_data(label), words, True, "", "", ""
 
     @callback(
         Output("feature-saved", "data"),
@@ -77,10 +79,20 @@ def register() -> None:
         State("feature-theirs", "data"),
         State("feature-place", "data"),
         prevent_initial_call=True,
-        running=[(Output("feature-save", "disabled"), True, False), (Output("feature-save-mine", "disabled"), True, False)],
+        running=[
+            (Output("feature-save", "disabled"), True, False),
+            (Output("feature-save-mine", "disabled"), True, False),
+        ],
     )
     def save(
-        _save: Any, _mine: Any, name: Any, notes: Any, author: Any, base: dict[str, Any], theirs: Any, place: dict[str, Any]
+        _save: Any,
+        _mine: Any,
+        name: Any,
+        notes: Any,
+        author: Any,
+        base: dict[str, Any],
+        theirs: Any,
+        place: dict[str, Any],
     ) -> list[Any]:
         """Save the next version; a stale edit comes back with both texts, a bad text with its sentence."""
         if not ctx.triggered or not ctx.triggered[0]["value"]:

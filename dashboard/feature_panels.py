@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from dash import dcc, html
 
 from dashboard import urls
-from dashboard.components import count, percent, plural
+from dashboard.components import count, figures, percent, plural
 from dashboard.components.examples import band_note, examples_data, strongest_note
 from dashboard.components.feature_header import Facts
 from dashboard.components.neighbours import neighbour_table
@@ -18,10 +18,12 @@ from dashboard.figures.histogram import draw_histogram
 from dashboard.figures.influences import draw_influences
 from dashboard.figures.theme import CONFIG
 from loaders.errors import TableMissing
+from loaders.examples import Examples
 from loaders.store import Store
 from loaders.tables import GroupedTable
 
-STRONGEST, BAND_EXAMPLES, TOKENS, INFLUENCES, NEIGHBOUR_TOKENS = 5, 12, 25, 14, 2
+INFLUENCES = 13  # rows of the panel
+STRONGEST, BAND_EXAMPLES, TOKENS, NEIGHBOUR_TOKENS = 5, 12, 25, 2
 COMPUTED = {"neighbours": "neighbours", "influences": "influences", "idf": "token statistics", "tokens": "tokens"}
 
 
@@ -35,7 +37,7 @@ class Content(NamedTuple):
 def facts_of(store: Store, feature_id: int) -> Facts:
     """The figures of the page's head; raises FeatureNotFound."""
     row = store.feature(feature_id)
-    return Facts(row["n"], store.samples, row["density"], row["max"], row["mean"], row["q50"])
+    return Facts(row["n"], store.samples, row["density"], row["max"], row["mean"], row["q50"], row["q75"])
 
 
 def never_fires(facts: Facts) -> str:
@@ -54,35 +56,50 @@ def computing(error: TableMissing) -> str:
     return f"The {what} are still being computed; they appear here when the pipeline reaches them."
 
 
-def graph(id: str, figure: go.Figure) -> dcc.Graph:
-    """A figure with the download button only, in a box of its own height."""
-    return dcc.Graph(id=id, figure=figure, config=CONFIG, style={"height": f"{figure.layout.height}px"})
+def graph(id: str, figure: go.Figure) -> html.Div:
+    """A figure with the download button only, in a box that has its height before plotly.js has loaded."""
+    height = {"height": f"{figure.layout.height}px"}
+    return html.Div(dcc.Graph(id=id, figure=figure, config=CONFIG, style=height), className="figure-box", style=height)
 
 
-def histogram_figure(store: Store, feature_id: int, is_log: bool) -> go.Figure:
-    """Histogram with quartiles and the five strongest examples marked."""
+def _caption(words: Any) -> html.P:
+    return html.P(words, className="feature-caption")
+
+
+def histogram_figure(store: Store, feature_id: int, facts: Facts, is_log: bool, peaks: list[float]) -> go.Figure:
+    """Histogram with quartiles and the strongest examples (their activations are `peaks`) marked."""
     found = store.histogram(feature_id)
-    row = store.feature(feature_id)
-    strongest = store.examples(feature_id, STRONGEST)
-    marks = {"median": row["q50"], "75 %": row["q75"]}
-    return draw_histogram(
-        found.edges, found.counts, log=is_log, marks=marks, examples=[item.value for item in strongest.items]
+    marks = {f"median {figures(facts.median)}": facts.median, f"upper quartile {figures(facts.upper)}": facts.upper}
+    return draw_histogram(found.edges, found.counts, log=is_log, marks=marks, examples=peaks)
+
+
+def strongest(store: Store, feature_id: int) -> Examples:
+    """The examples of the first screen."""
+    return store.examples(feature_id, STRONGEST)
+
+
+def peaks_of(examples: Examples) -> list[float]:
+    """The activations of the examples, for the marks of the histogram."""
+    return [item.value for item in examples.items]
+
+
+def histogram_panel(store: Store, feature_id: int, facts: Facts, examples: Examples, view: View) -> Content:
+    """The figure and the zero count in words."""
+    if facts.is_dead:
+        return Content(words(never_fires(facts)))
+    figure = histogram_figure(store, feature_id, facts, view.scale == "log", peaks_of(examples))
+    zeros = facts.samples - facts.n
+    caption = [
+        html.Span(f"Zero on the other {count(zeros)} of {count(facts.samples)} samples (not drawn)."),
+        html.Span([html.Span(className="tick-key"), "examples beside"]),
+    ]
+    return Content(
+        [graph("feature-histogram", figure), _caption(caption)], f"exact, {plural(facts.n, 'firing sample')}"
     )
 
 
-def histogram_panel(store: Store, feature_id: int, facts: Facts, view: View) -> Content:
-    """The figure and the zero count in words."""
-    if facts.is_dead:
-        return Content(words(never_fires(facts)), "")
-    figure = histogram_figure(store, feature_id, view.scale == "log")
-    zeros = facts.samples - facts.n
-    sentence = f"exact · zero on the other {count(zeros)} of {count(facts.samples)} samples"
-    return Content(graph("feature-histogram", figure), sentence)
-
-
-def strongest_panel(store: Store, feature_id: int, facts: Facts) -> Content:
+def strongest_panel(facts: Facts, examples: Examples) -> Content:
     """The strongest contexts for tokens.js."""
-    examples = store.examples(feature_id, STRONGEST)
     note = strongest_note(examples) if examples.items else ""
     return Content(examples_data(examples.items, facts.maximum, never_fires(facts)), note)
 
@@ -104,10 +121,10 @@ def influences_panel(store: Store, feature_id: int) -> tuple[str, Content]:
         return "Output tokens", Content(words(computing(error)))
     figure = graph("feature-influences", draw_influences(found.rows, found.kind, INFLUENCES))
     if found.kind == "logits":
-        title = "Promoted and suppressed output tokens"
-        return title, Content(figure, "direct path: unembedding × decoder row")
-    note = "cosine with the decoder row · this encoder has no output head, so nothing is promoted"
-    return "Nearest input tokens", Content(figure, note)
+        caption = "Unembedding × decoder row: the direct path to the logits, an approximation."
+        return "Promoted and suppressed output tokens", Content([figure, _caption(caption)], "logits")
+    caption = "An encoder has no output head, so it promotes and suppresses no tokens."
+    return "Nearest input tokens", Content([figure, _caption(caption)], "cosine of input embedding and decoder row")
 
 
 def neighbours_panel(store: Store, feature_id: int, names: Callable[[], dict[int, str]], view: View) -> Content:
@@ -144,7 +161,7 @@ def tokens_panel(store: Store, feature_id: int, rank: str, is_bigram: bool) -> C
     except TableMissing as error:
         return Content({"columns": [], "rows": [], "sorted": None, "empty": computing(error)})
     noun = "bigram" if is_bigram else "token"
-    shown = f"exact, from every firing sample · the first {plural(len(rows), noun)}" if len(rows) else ""
+    shown = f"exact · the first {plural(len(rows), noun)}" if len(rows) else ""
     vocab = store.dataset.vocab
     ids = ["previous_id", "token_id"] if is_bigram else ["token_id"]
     names = [[vocab[i] for i in row] for row in rows[ids].to_numpy(dtype=int)]
@@ -161,5 +178,6 @@ def categories_panel(store: Store, feature_id: int, column: str) -> Content:
     rows = store.breakdown(feature_id, column)
     figure = draw_categories(rows, facts.density)
     shown = f"{min(len(rows), MOST)} of {plural(len(rows), 'category', 'categories')}"
-    note = f"exact, zeros included · Wilson 95 % intervals · {shown}"
-    return Content(graph("feature-category-rates", figure), f"{note} · dotted: all samples, {percent(facts.density)}")
+    caption = "Whiskers: Wilson 95 % intervals, by whose lower end the bars are ordered. Dotted: all samples, "
+    box = [graph("feature-category-rates", figure), _caption(f"{caption}{percent(facts.density)}.")]
+    return Content(box, f"exact, zeros included · {shown}")

@@ -22,6 +22,8 @@ from dashboard.feature_panels import (
     histogram_panel,
     influences_panel,
     neighbours_panel,
+    peaks_of,
+    strongest,
     strongest_panel,
     tokens_panel,
 )
@@ -72,7 +74,6 @@ def _page(store: Store, feature: int, facts: Facts, words: list[Any], query: dic
     view = View.read(query, columns)
     label = feature_labels.newest(store, feature)
     place = {"store": store.id, "feature": feature, "generation": store.generation, "from": query.get("from", "")}
-    came = [html.P(words, className="feature-arrival", role="status")] if words else []
     where = f"{store.sae_id} · {store.hook} · {store.manifest['dataset']}"
     layers = layer_switch(workspace(), store, feature, view.query())
     return html.Div(
@@ -80,8 +81,7 @@ def _page(store: Store, feature: int, facts: Facts, words: list[Any], query: dic
             dcc.Store(id="feature-place", data=place),
             dcc.Store(id="feature-href"),
             *editor_stores(label),
-            feature_header(feature, where, label, facts, layers, _links(store, feature, view)),
-            *came,
+            feature_header(feature, where, label, facts, layers, _links(store, feature, view), words),
             html.Div(_first_screen(store, feature, facts, view), id="feature-first", className="grid is-even"),
             *_below(view, columns),
             label_editor(label, author(), f"#{feature} of {store.sae_id}"),
@@ -103,8 +103,9 @@ def _links(store: Store, feature: int, view: View) -> dict[str, str]:
 
 
 def _first_screen(store: Store, feature: int, facts: Facts, view: View) -> list[html.Section]:
-    histogram = histogram_panel(store, feature, facts, view)
-    strongest = strongest_panel(store, feature, facts)
+    found = strongest(store, feature)
+    histogram = histogram_panel(store, feature, facts, found, view)
+    examples = strongest_panel(facts, found)
     influences_title, influences = influences_panel(store, feature)
     neighbours = neighbours_panel(store, feature, lambda: _names(store), view)
     return [
@@ -117,8 +118,8 @@ def _first_screen(store: Store, feature: int, facts: Facts, view: View) -> list[
         ),
         panel(
             "Strongest examples",
-            [dcc.Store(id="feature-strongest-data", data=strongest.data), _fill("feature-strongest")],
-            note=strongest.note,
+            [dcc.Store(id="feature-strongest-data", data=examples.data), _fill("feature-strongest")],
+            note=examples.note,
             actions=_choice("feature-text", {"snippet": "snippet", "whole": "whole context"}, view.text, "Text shown"),
             class_name="span-7",
         ),
@@ -226,19 +227,24 @@ def refresh(_: Any, place: dict[str, Any], scale: str, text: str) -> tuple[Any, 
 )
 def scale_histogram(scale: str, place: dict[str, Any]) -> Any:
     """Switch the counts between a linear and a logarithmic axis."""
-    return histogram_figure(workspace().open_store(place["store"]), place["feature"], scale == "log")
+    store, feature = workspace().open_store(place["store"]), place["feature"]
+    return histogram_figure(
+        store, feature, facts_of(store, feature), scale == "log", peaks_of(strongest(store, feature))
+    )
 
 
 @callback(
     Output("feature-band-data", "data"),
     Output("feature-band-note", "children"),
+    Output("feature-draw", "disabled"),
     Input("feature-place", "data"),
     Input("feature-band", "value"),
     Input("feature-draw", "n_clicks"),
 )
-def draw_band(place: dict[str, Any], band: str, seed: int | None) -> tuple[Any, str]:
+def draw_band(place: dict[str, Any], band: str, seed: int | None) -> tuple[Any, str, bool]:
     """Examples of the chosen band of quantiles; every press draws others."""
-    return tuple(band_panel(workspace().open_store(place["store"]), place["feature"], band, seed or 0))
+    content = band_panel(workspace().open_store(place["store"]), place["feature"], band, seed or 0)
+    return content.data, content.note, BANDS[band] is None
 
 
 @callback(

@@ -31,6 +31,7 @@ class Facts(NamedTuple):
     maximum: float
     mean: float
     median: float
+    upper: float  # quartile
 
     @property
     def is_dead(self) -> bool:
@@ -48,8 +49,12 @@ def feature_header(
     facts: Facts,
     layers: list[Layer],
     links: dict[str, str],
+    arrival: list[Any],
 ) -> html.Header:
-    """`place` names SAE, hook point and dataset; `links` are the hrefs of previous, next, random and explorer."""
+    """`place` names SAE, hook point and dataset; `links` are the hrefs of previous, next, random and explorer.
+
+    `arrival` says how the reader came here from another layer, or why they stayed.
+    """
     return html.Header(
         [
             html.Div(
@@ -68,6 +73,7 @@ def feature_header(
                         title="Name this feature (e)",
                     ),
                     html.Span(id="feature-status", className="feature-status", role="status"),
+                    *([html.P(arrival, className="feature-arrival", role="status")] if arrival else []),
                     html.Nav(
                         [
                             _step("previous", "Previous feature (k)", links["previous"]),

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import dash_bootstrap_components as dbc
 from dash import dcc, html
 
-from dashboard.components.blocks import badge, icon
+from dashboard.components.blocks import icon
 from dashboard.components.table import Column, number, table_data
 
 
@@ -37,7 +37,13 @@ def history_data(versions: list[LabelText]) -> dict[str, Any]:
     """Table data of all versions, newest first."""
     columns = (Column("version", "number"), Column("name"), Column("notes"), Column("by"), Column("saved"))
     rows = [
-        [number(one.version or 0, str(one.version)), one.name or "(cleared)", one.notes, one.author, when_words(one.when)]
+        [
+            number(one.version or 0, str(one.version)),
+            one.name or "(cleared)",
+            one.notes,
+            one.author,
+            when_words(one.when),
+        ]
         for one in versions
     ]
     return table_data(columns, rows, sorted_by=0, empty="Nobody has named this feature yet. Press e to be the first.")
@@ -67,9 +73,7 @@ def label_editor(label: LabelText, author: str, feature: str) -> html.Dialog:
     return html.Dialog(
         [
             html.Div(
-                [html.H2(["Label of ", feature]), badge("", "neutral")]
-                if label.version is None
-                else [html.H2(["Label of ", feature]), badge(f"version {label.version}")],
+                [html.H2(["Label of ", feature]), html.Span(id="feature-version", className="muted")],
                 className="editor-head",
             ),
             _field("Name", "name", dbc.Input(id="feature-name", value=label.name, type="text", autocomplete="off")),
@@ -101,7 +105,7 @@ def label_editor(label: LabelText, author: str, feature: str) -> html.Dialog:
                 id="feature-discard-question",
                 className="editor-question",
                 hidden=True,
-                role="alertdialog",
+                role="alert",
             ),
             html.Div(
                 [

@@ -17,7 +17,9 @@ COLUMNS = (
     Column("Pearson", "number", "Correlation of the two activations over all samples, zeros included"),
     Column("Jaccard", "number", "Samples on which both fire / samples on which either fires"),
     Column("PMI", "number", "log2 of how much more often both fire together than independent features would"),
-    Column("P(it | this)", "number", "Sufficiency: share of this feature's firing samples on which the neighbour fires too"),
+    Column(
+        "P(it | this)", "number", "Sufficiency: share of this feature's firing samples on which the neighbour fires too"
+    ),
     Column("", "flag", "Where decoder and co-activation disagree"),
 )
 
@@ -31,6 +33,13 @@ def disagreement(cosine: float, pearson: float, both: int) -> tuple[str, str] | 
     if pearson >= ALIKE and cosine <= UNLIKE:
         return "other direction", f"They fire together (Pearson {figures(pearson)}), yet cosine is {figures(cosine)}."
     return None
+
+
+def _decimals(value: float, digits: int) -> str:
+    """Decimals in place of significant digits: measures with one common scale are compared down a column."""
+    if abs(value) == float("inf"):
+        return figures(value)
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
 
 
 def neighbour_table(
@@ -48,10 +57,14 @@ def neighbour_table(
                     "name": names.get(neighbour, ""),
                     "tokens": tokens.get(neighbour, []),
                 },
-                number(row.cosine, figures(row.cosine)),
-                number(row.pearson, figures(row.pearson)),
-                number(row.jaccard, figures(row.jaccard)),
-                {"value": max(row.pmi, -1e9), "text": figures(row.pmi), "title": f"together on {count(row.both)} samples"},
+                number(row.cosine, _decimals(row.cosine, 3)),
+                number(row.pearson, _decimals(row.pearson, 3)),
+                number(row.jaccard, _decimals(row.jaccard, 3)),
+                {
+                    "value": max(row.pmi, -1e9),
+                    "text": _decimals(row.pmi, 2),
+                    "title": f"together on {count(row.both)} samples",
+                },
                 number(row.sufficiency, percent(row.sufficiency)),
                 {"text": flag[0], "title": flag[1]} if flag else "",
             ]

@@ -11,7 +11,9 @@ COLUMNS = (
     Column("count", "number", "Firing samples with this token"),
     Column("mean", "number", "Mean activation over those samples"),
     Column("tf-idf", "number", "count x idf, idf = log((contexts + 1) / (contexts with the token + 1))"),
-    Column("lift", "number", "How much likelier the feature fires on this token than on any: P(fires | token) / P(fires)"),
+    Column(
+        "lift", "number", "How much likelier the feature fires on this token than on any: P(fires | token) / P(fires)"
+    ),
     Column("fires on", "number", "Share of all samples with this token on which the feature fires"),
 )
 MEASURES = ("n", "mean", "tfidf", "lift")
@@ -22,7 +24,8 @@ def token_table(rows: pd.DataFrame, names: list[list[str]], by: str) -> dict[str
 
     `names` are each row's tokens: one, or the two of a bigram.
     """
-    first = Column("tokens" if names and len(names[0]) > 1 else "token", "token", "As the tokenizer writes it; ␣ ⏎ ⇥ are whitespace")
+    title = "tokens" if names and len(names[0]) > 1 else "token"
+    first = Column(title, "token", "As the tokenizer writes it; ␣ ⏎ ⇥ are whitespace")
     shown = [
         [
             name,

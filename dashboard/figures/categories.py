@@ -3,8 +3,9 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from dashboard.figures.influences import show_token
-from dashboard.figures.theme import ACCENT, finish
+from dashboard.figures.frame import DOTTED, build_figure
+from dashboard.figures.theme import ACCENT
+from dashboard.figures.tokens import show_name
 
 MOST = 14
 _ROW = 22
@@ -26,45 +27,53 @@ def draw_categories(rows: pd.DataFrame, overall: float, limit: int = MOST) -> go
     Categories in which the feature never fires keep their (empty) bar and interval. `overall` is the feature's density.
     """
     shown = strongest_categories(rows, limit)
-    names = [show_token(str(category), 60).replace("␣", " ") for category in shown["category"]]
-    counted = [f"{n:,} / {samples:,}" for n, samples in zip(shown["n"], shown["samples"], strict=True)]
-    bars = go.Bar(
-        x=shown["rate"],
-        y=list(range(len(shown))),
-        orientation="h",
-        width=0.6,
-        marker={"color": ACCENT, "line": {"width": 0}},
-        error_x={
+    drawn = max(4, len(shown))  # a figure of two bars still needs room for its axis
+    names = [str(category) for category in shown["category"]]
+    bars = {
+        "type": "bar",
+        "orientation": "h",
+        "x": shown["rate"].to_numpy(),
+        "y": list(range(len(shown))),
+        "width": 0.6,
+        "marker": {"color": ACCENT, "line": {"width": 0}},
+        "error_x": {
             "type": "data",
             "symmetric": False,
-            "array": shown["rate_high"] - shown["rate"],
-            "arrayminus": shown["rate"] - shown["rate_low"],
+            "array": (shown["rate_high"] - shown["rate"]).to_numpy(),
+            "arrayminus": (shown["rate"] - shown["rate_low"]).to_numpy(),
             "thickness": 1.2,
             "width": 3,
             "color": "#808080",
         },
-        customdata=list(
-            zip(
-                names, shown["n"], shown["samples"], shown["rate_low"], shown["rate_high"], shown["mean_all"], strict=True
-            )
-        ),
-        hovertemplate=_HOVER,
+        "customdata": [
+            [show_name(name, 60), row.n, row.samples, row.rate_low, row.rate_high, row.mean_all]
+            for name, row in zip(names, shown.itertuples(), strict=True)
+        ],
+        "hovertemplate": _HOVER,
+    }
+    widest = max(float(shown["rate_high"].max()) if len(shown) else 0.0, overall) or 1e-6
+    beside = {"x": 1, "xref": "paper", "xanchor": "right", "showarrow": False, "font": {"size": 11}}
+    return build_figure(
+        [bars],
+        height=_ROW * drawn + 52,
+        xaxis={
+            "title": "share of samples on which the feature fires",
+            "range": [0, widest * 1.04],
+            "tickformat": ".3~%",
+            "domain": [0, 0.82],
+            "nticks": 6,
+        },
+        yaxis={
+            "range": [drawn - 0.5, -0.5],
+            "tickvals": list(range(len(shown))),
+            "ticktext": [show_name(name, 26) for name in names],
+            "ticklabelstandoff": 5,
+            "showgrid": False,
+            "ticks": "",
+        },
+        shapes=[{"type": "line", "x0": overall, "x1": overall, "y0": 0, "y1": 1, "yref": "paper", "line": DOTTED}],
+        annotations=[
+            {**beside, "y": row, "text": f"{n:,} / {samples:,}"}
+            for row, (n, samples) in enumerate(zip(shown["n"], shown["samples"], strict=True))
+        ],
     )
-    figure = finish(go.Figure(bars), height=_ROW * limit + 52, x_title="share of samples on which the feature fires")
-    widest = float(max(shown["rate_high"].max() if len(shown) else 0, overall)) or 1e-6
-    figure.update_xaxes(range=[0, widest * 1.04], tickformat=".3~%", domain=[0, 0.84], rangemode="tozero", nticks=6)
-    figure.update_yaxes(
-        range=[limit - 0.5, -0.5],
-        tickvals=list(range(len(shown))),
-        ticktext=[show_token(str(category), 26).replace("␣", " ") for category in shown["category"]],
-        showgrid=False,
-        ticks="",
-    )
-    figure.add_shape(
-        type="line", x0=overall, x1=overall, y0=0, y1=1, yref="paper", line={"width": 1, "dash": "dot", "color": "#808080"}
-    )
-    for row, words in enumerate(counted):
-        figure.add_annotation(
-            x=1, xref="paper", xanchor="right", y=row, text=words, showarrow=False, font={"size": 11}
-        )
-    return figure

@@ -2,14 +2,16 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
 
-from dashboard.figures.theme import ACCENT, ACTIVATION, finish
+from dashboard.figures.frame import DOTTED, build_figure
+from dashboard.figures.theme import ACCENT, ACTIVATION
 
-HEIGHT = 232
+HEIGHT = 310
 _HOVER = "<b>%{y:,}</b> samples<br>activation %{customdata[0]:.3~g} to %{customdata[1]:.3~g}<extra></extra>"
 
 
@@ -28,42 +30,44 @@ def draw_histogram(
     """
     top = max(1, int(counts.max(initial=1)))
     low, high = float(edges[0]), float(edges[-1])
-    bars = go.Bar(
-        x=(edges[:-1] + edges[1:]) / 2,
-        y=counts,
-        width=np.diff(edges) * 0.94,
-        customdata=np.stack([edges[:-1], edges[1:]], axis=-1),
-        hovertemplate=_HOVER,
-        marker={"color": ACCENT, "line": {"width": 0}},
-        name="samples",
-    )
-    traces: list[go.Bar | go.Scatter] = [bars]
-    if len(examples):
-        traces.append(_ticks(examples, log))
-    figure = finish(
-        go.Figure(traces), height=HEIGHT, x_title="activation (firing samples)", y_title="samples", bargap=0
-    )
     pad = 0.015 * (high - low)
-    figure.update_xaxes(range=[low - pad, high + pad], showgrid=False)
-    if log:
-        figure.update_yaxes(type="log", range=[-0.35, math.log10(top) + 0.18], dtick=1, tickformat="~s")
-    else:
-        figure.update_yaxes(range=[-0.05 * top, 1.14 * top], nticks=5, tickformat="~s", rangemode="tozero")
-    for name, value in (marks or {}).items():
-        figure.add_shape(
-            type="line", x0=value, x1=value, y0=0, y1=0.93, yref="paper", line={"width": 1, "dash": "dot", "color": "#808080"}
-        )
-        figure.add_annotation(x=value, y=1, yref="paper", yanchor="top", text=name, showarrow=False, font={"size": 10})
-    return figure
-
-
-def _ticks(examples: Sequence[float], log: bool) -> go.Scatter:
-    return go.Scatter(
-        x=list(examples),
-        y=[0.62 if log else 0] * len(examples),
-        mode="markers",
-        marker={"symbol": "line-ns", "size": 9, "line": {"width": 2, "color": ACTIVATION}, "color": ACTIVATION},
-        hovertemplate="example shown beside<br>activation %{x:.3~g}<extra></extra>",
-        name="examples",
-        cliponaxis=False,
+    bars = {
+        "type": "bar",
+        "name": "samples",
+        "x": (edges[:-1] + edges[1:]) / 2,
+        "y": counts,
+        "width": np.diff(edges) * 0.94,
+        "customdata": np.stack([edges[:-1], edges[1:]], axis=-1),
+        "hovertemplate": _HOVER,
+        "marker": {"color": ACCENT, "line": {"width": 0}},
+    }
+    ticks = {
+        "type": "scatter",
+        "name": "examples",
+        "mode": "markers",
+        "x": list(examples),
+        "y": [10**-0.2 if log else -0.03 * top] * len(examples),
+        "marker": {"symbol": "line-ns", "size": 9, "line": {"width": 2, "color": ACTIVATION}},
+        "hovertemplate": "example shown beside<br>activation %{x:.3~g}<extra></extra>",
+        "cliponaxis": False,
+    }
+    logarithmic = {"type": "log", "range": [-0.35, math.log10(top) + 0.18], "dtick": 1}
+    linear = {"range": [-0.06 * top, 1.14 * top], "nticks": 5}
+    return build_figure(
+        [bars, ticks] if len(examples) else [bars],
+        height=HEIGHT,
+        bargap=0,
+        xaxis={"title": "activation (firing samples)", "range": [low - pad, high + pad], "showgrid": False},
+        yaxis={"title": "samples", "tickformat": "~s", **(logarithmic if log else linear)},
+        **_lines(marks or {}),
     )
+
+
+def _lines(marks: Mapping[str, float]) -> dict[str, list[dict[str, Any]]]:
+    shapes, words = [], []
+    for row, (name, value) in enumerate(marks.items()):
+        top = 1 - 0.06 * row  # lower and lower, so that close marks stay readable
+        shapes.append({"type": "line", "x0": value, "x1": value, "y0": 0, "y1": top, "yref": "paper", "line": DOTTED})
+        place = {"x": value, "y": top, "yref": "paper", "xanchor": "left", "yanchor": "top", "showarrow": False}
+        words.append({**place, "text": name, "font": {"size": 11}})
+    return {"shapes": shapes, "annotations": words}

@@ -1,24 +1,15 @@
 """What a feature does to the model's output tokens, or which input tokens lie nearest to it, as labelled bars."""
 
-from html import escape
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
 
-from dashboard.figures.theme import ACCENT, PROMOTES, SUPPRESSES, finish
+from dashboard.figures.frame import build_figure
+from dashboard.figures.theme import ACCENT, PROMOTES, SUPPRESSES
+from dashboard.figures.tokens import MONO, show_token
 
-MONO = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
-_VISIBLE = {" ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍"}
-_LONGEST = 16
 _ROW = 21
-
-
-def show_token(token: str, longest: int = _LONGEST) -> str:
-    """A token as figure text: whitespace made visible, cut in the middle, safe as Plotly's pseudo-HTML."""
-    seen = "".join(_VISIBLE.get(character, character) for character in token)
-    if len(seen) > longest:
-        seen = f"{seen[: longest - 6]}…{seen[-5:]}"
-    return escape(seen, quote=False) or "∅"
 
 
 def draw_influences(rows: pd.DataFrame, kind: str, k: int = 10) -> go.Figure:
@@ -29,53 +20,65 @@ def draw_influences(rows: pd.DataFrame, kind: str, k: int = 10) -> go.Figure:
     """
     ordered = rows.sort_values("value", ascending=False, kind="stable")
     if kind != "logits":
-        figure = go.Figure(_bars(ordered.head(k), ACCENT, "cosine", 1))
-        return _frame(figure, [ordered.head(k)], k, "cosine with the input embedding")
+        return _draw([ordered.head(k)], [ACCENT], ["cosine with the decoder row"], [], k)
     promoted = ordered[ordered["value"] > 0].head(k)
     suppressed = ordered[ordered["value"] < 0].iloc[::-1].head(k)
-    figure = go.Figure([_bars(promoted, PROMOTES, "logit", 1), _bars(suppressed, SUPPRESSES, "logit", 2)])
-    return _frame(figure, [promoted, suppressed], k, "change of the output logit")
+    hovers = ["promotes: logit", "suppresses: logit"]
+    return _draw([promoted, suppressed], [PROMOTES, SUPPRESSES], hovers, ["promotes", "suppresses"], k)
 
 
-def _bars(rows: pd.DataFrame, colour: str, unit: str, half: int) -> go.Bar:
-    tokens = [show_token(token, 60) for token in rows["token"]]
-    return go.Bar(
-        x=rows["value"].abs(),
-        y=list(range(len(rows))),
-        orientation="h",
-        customdata=list(zip(tokens, rows["value"].astype(float), strict=True)),
-        text=[f"{value:+.3g}".replace("-", "−") for value in rows["value"]],
-        textposition="outside",
-        textfont={"size": 11},
-        hovertemplate=f"<b>%{{customdata[0]}}</b><br>{unit} %{{customdata[1]:+.3f}}<extra></extra>",
-        marker={"color": colour, "line": {"width": 0}},
-        width=0.66,
-        cliponaxis=False,
-        xaxis=f"x{'' if half == 1 else half}",
-        yaxis=f"y{'' if half == 1 else half}",
-    )
-
-
-def _frame(figure: go.Figure, halves: list[pd.DataFrame], k: int, unit: str) -> go.Figure:
-    finish(figure, height=_ROW * k + 14, margin={"l": 4, "r": 4, "t": 4, "b": 10})
+def _draw(halves: list[pd.DataFrame], colours: list[str], hovers: list[str], heads: list[str], k: int) -> go.Figure:
     largest = max((float(half["value"].abs().max()) for half in halves if len(half)), default=1.0) or 1.0
-    width = 1 / len(halves)
+    first = -1.5 if heads else -0.5
+    layout: dict[str, Any] = {}
+    traces, words = [], []
     for position, rows in enumerate(halves):
         end = "" if position == 0 else str(position + 1)
-        left = position * width + (0.19 if len(halves) == 2 else 0.14)
-        right = (position + 1) * width - (0.03 if position + 1 < len(halves) else 0)
-        figure.layout[f"xaxis{end}"].update(
-            domain=[left, right], range=[0, largest * 1.28], visible=False, fixedrange=True, title={"text": unit}
-        )
-        figure.layout[f"yaxis{end}"].update(
-            range=[k - 0.5, -0.5],
-            anchor=f"x{end}",
-            tickvals=list(range(len(rows))),
-            ticktext=[show_token(token) for token in rows["token"]],
-            tickfont={"family": MONO, "size": 12},
-            showgrid=False,
-            ticks="",
-            automargin=False,
-            fixedrange=True,
-        )
-    return figure
+        left = position / len(halves) + (0.19 if heads else 0.16)
+        right = (position + 1) / len(halves) - (0.03 if position + 1 < len(halves) else 0)
+        layout[f"xaxis{end}"] = {
+            "domain": [left, right],
+            "range": [0, largest * 1.28],
+            "anchor": f"y{end}",
+            "visible": False,
+            "fixedrange": True,
+        }
+        layout[f"yaxis{end}"] = {
+            "range": [k - 0.5, first],
+            "anchor": f"x{end}",
+            "tickvals": list(range(len(rows))),
+            "ticktext": [show_token(token) for token in rows["token"]],
+            "tickfont": {"family": MONO, "size": 12},
+            "ticklabelstandoff": 5,
+            "showgrid": False,
+            "ticks": "",
+            "automargin": False,
+            "fixedrange": True,
+        }
+        traces.append(_bars(rows, colours[position], hovers[position], end))
+        if heads:
+            place = {"x": left, "y": -1, "xref": "paper", "yref": f"y{end}", "xanchor": "left", "showarrow": False}
+            words.append({**place, "text": heads[position], "font": {"size": 11}})
+    height = _ROW * (k + bool(heads)) + 14
+    return build_figure(traces, height=height, annotations=words, margin={"l": 4, "r": 4, "t": 4, "b": 10}, **layout)
+
+
+def _bars(rows: pd.DataFrame, colour: str, hover: str, end: str) -> dict[str, Any]:
+    sign = "" if colour == ACCENT else "+"
+    values = [float(value) for value in rows["value"]]
+    return {
+        "type": "bar",
+        "orientation": "h",
+        "x": [abs(value) for value in values],
+        "y": list(range(len(values))),
+        "customdata": [[show_token(token, 60), value] for token, value in zip(rows["token"], values, strict=True)],
+        "text": [f"{value:{sign}#.3g}".rstrip(".").replace("-", "−") for value in values],
+        "textposition": "outside",
+        "textfont": {"size": 11},
+        "hovertemplate": f"<b>%{{customdata[0]}}</b><br>{hover} %{{customdata[1]:{sign}.3f}}<extra></extra>",
+        "marker": {"color": colour, "line": {"width": 0}},
+        "width": 0.66,
+        "cliponaxis": False,
+        "xaxis": f"x{end}",
+        "yaxis": f"y{end}",
+    }
