@@ -25,6 +25,6 @@ def sum_by_category(
     shape = (features, categories)
     return CategorySums(
         np.bincount(cell, minlength=size).reshape(shape),
-        np.bincount(cell, values, size).reshape(shape),
-        np.bincount(cell, values**2, size).reshape(shape),
+        np.bincount(cell, values, size).astype(np.float64).reshape(shape),
+        np.bincount(cell, values**2, size).astype(np.float64).reshape(shape),
     )

@@ -34,7 +34,7 @@ def describe(indptr: npt.NDArray[np.int64], data: npt.NDArray[np.float32]) -> St
     features = len(indptr) - 1
     n = np.diff(indptr).astype(np.int64)
     owner = owners(indptr)
-    total = np.bincount(owner, data, features)
+    total = np.bincount(owner, data, features).astype(np.float64)
     mean = total / np.maximum(n, 1)
     variance = np.bincount(owner, (data - mean[owner]) ** 2, features) / np.maximum(n, 1)
     ordered = sort_within(owner, data)

@@ -12,7 +12,7 @@ from analysis.distributions import owners
 class Vocabulary(NamedTuple):
     """Per token id [vocabulary]: samples with it, contexts that hold it, and its idf."""
 
-    count: npt.NDArray[np.int64]
+    occurrences: npt.NDArray[np.int64]
     df: npt.NDArray[np.int64]
     idf: npt.NDArray[np.float64]
 
@@ -70,7 +70,7 @@ def rank_tokens(
     """
     pairs = sp.csr_array(  # a complex number carries sum and count through one summation, both exact in float64
         (data.astype(np.float64) + 1j, tokens.astype(np.int32), indptr.astype(np.int32)),
-        shape=(len(indptr) - 1, len(vocabulary.count)),
+        shape=(len(indptr) - 1, len(vocabulary.occurrences)),
     )
     pairs.sum_duplicates()
     feature, token = owners(pairs.indptr), pairs.indices.astype(np.int64)
@@ -81,6 +81,6 @@ def rank_tokens(
     rank = np.arange(len(order)) - starts[feature]  # features are ascending before and after the sort
     kept = order[rank < k]
     feature, token, n, total = feature[kept], token[kept], n[kept], pairs.data.real[kept]
-    rate = n / vocabulary.count[token]
+    rate = n / vocabulary.occurrences[token]
     lift = rate / (np.diff(indptr)[feature] / samples)
     return TokenRows(feature, token, n, total / n, tfidf[kept], lift, rate)

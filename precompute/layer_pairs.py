@@ -132,7 +132,13 @@ def _flows(partners: Partners, fates: Fates) -> pa.Table:
     tables = [FLOWS.empty_table()]
     for side, fate, partner, value in sides:
         ids = np.flatnonzero(fate != "")
-        columns = {"side": [side] * len(ids), "feature_id": ids, "fate": fate[ids], "partner": partner[ids], "pearson": value[ids]}
+        columns = {
+            "side": [side] * len(ids),
+            "feature_id": ids,
+            "fate": fate[ids],
+            "partner": partner[ids],
+            "pearson": value[ids],
+        }
         tables.append(pa.table(columns).cast(FLOWS))
     return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
 

@@ -71,7 +71,9 @@ def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
 def _open_members(set_id: str, workspace: Workspace) -> list[Store]:
     found = workspace.sets().get(set_id, [])
     if len(found) < 2:
-        raise BadInput(f"Set '{set_id}' has {len(found)} layers; matching needs two or more. Harvest more SAEs into it.")
+        raise BadInput(
+            f"Set '{set_id}' has {len(found)} layers; matching needs two or more. Harvest more SAEs into it."
+        )
     stores = [workspace.open_store(store_id) for store_id in found]
     for kind in ("model", "dataset"):
         for store in stores[1:]:

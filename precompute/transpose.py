@@ -43,7 +43,9 @@ def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
         return target
     _require_harvested(store_dir, batches)
     if batches.samples >= MOST_SAMPLES:
-        raise BadInput(f"Store '{config.store}' has {batches.samples:,} samples; a store holds fewer than {MOST_SAMPLES:,}.")
+        raise BadInput(
+            f"Store '{config.store}' has {batches.samples:,} samples; a store holds fewer than {MOST_SAMPLES:,}."
+        )
     require_space(store_dir, 8 * (batches.nnz + batches.features), f"the transposed activations of '{config.store}'")
     block_nnz = max(config.memory_mib * 2**20 // BYTES_PER_NNZ, 1)
     temporary = target.with_name(target.name + ".tmp")
@@ -76,9 +78,7 @@ def _is_complete(target: Path, batches: SampleBlocks) -> bool:
     return (found.samples, found.features, found.nnz) == (batches.samples, batches.features, batches.nnz)
 
 
-def _count(
-    batches: SampleBlocks, block_nnz: int, bar: Step
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+def _count(batches: SampleBlocks, block_nnz: int, bar: Step) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """Count and float64 sum of every feature [features]; refuses what is not a positive finite activation."""
     counts, sums = np.zeros(batches.features, np.int64), np.zeros(batches.features)
     for start, rows in batches.blocks(block_nnz):
@@ -100,9 +100,7 @@ def _count(
     return counts, sums
 
 
-def _scatter(
-    batches: SampleBlocks, counts: npt.NDArray[np.int64], group: Path, block_nnz: int, bar: Step
-) -> None:
+def _scatter(batches: SampleBlocks, counts: npt.NDArray[np.int64], group: Path, block_nnz: int, bar: Step) -> None:
     """Write the group: each block is sorted by feature (SciPy's counting sort) and appended to every feature's range."""
     indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     shape = [batches.samples, batches.features]

@@ -30,8 +30,13 @@ def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
     with progress.step(f"idf {config.store}", dataset.contexts, "contexts") as bar:
         vocabulary = count_vocabulary(dataset, dataset.tokens[dataset.samples])
         bar.advance(dataset.contexts)
-        ids = np.flatnonzero(vocabulary.count)
-        columns = {"token_id": ids, **{name: values[ids] for name, values in vocabulary._asdict().items()}}
+        ids = np.flatnonzero(vocabulary.occurrences)
+        columns = {
+            "token_id": ids,
+            "count": vocabulary.occurrences[ids],
+            "df": vocabulary.df[ids],
+            "idf": vocabulary.idf[ids],
+        }
         return write_parquet(store_dir, "idf", pa.table(columns))
 
 

@@ -51,7 +51,9 @@ def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
         for first in range(0, features, size):
             here = slice(first, min(first + size, features))
             products = cross_products(((x, x) for x in _rows(batches)), here, (features, features), config.jobs)
-            both = cross_products(((x, x) for x in map(binary, _rows(batches))), here, (features, features), config.jobs)
+            both = cross_products(
+                ((x, x) for x in map(binary, _rows(batches))), here, (features, features), config.jobs
+            )
             correlation = pearson(products, of_all, of_all, here)
             nearest = cosines(decoder[here], decoder)
             tables.append(_neighbours(first, nearest, correlation, np.rint(both).astype(np.int64), of_all, config.top))

@@ -45,4 +45,3 @@ def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
         found = TokenRows(*(np.concatenate(column) for column in zip(*parts, strict=True)))
         table = pa.table(list(found), names=TOKENS.names)
         return write_grouped(store_dir, "tokens", table, features.features)
-

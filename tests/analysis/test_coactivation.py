@@ -47,9 +47,7 @@ def test_threads_do_not_change_a_single_bit():
     generator = np.random.default_rng(0)
     dense = np.where(generator.random((200, 30)) < 0.2, generator.random((200, 30)), 0).astype(np.float32)
     shape, everything = (30, 30), slice(0, 30)
-    one, three = (
-        cross_products(((x, x) for x in blocks(dense, 9)), everything, shape, jobs) for jobs in (1, 3)
-    )
+    one, three = (cross_products(((x, x) for x in blocks(dense, 9)), everything, shape, jobs) for jobs in (1, 3))
     assert np.array_equal(one, three)
 
 
@@ -80,4 +78,7 @@ def test_a_constant_feature_correlates_with_nothing():
 
 
 def test_a_zero_row_has_no_direction():
-    assert cosines(np.array([[0.0, 0.0], [3.0, 4.0]]), np.array([[4.0, 3.0]])).tolist() == [[0.0], [pytest.approx(0.96)]]
+    assert cosines(np.array([[0.0, 0.0], [3.0, 4.0]]), np.array([[4.0, 3.0]])).tolist() == [
+        [0.0],
+        [pytest.approx(0.96)],
+    ]

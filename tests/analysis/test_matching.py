@@ -68,7 +68,9 @@ def test_without_a_living_target_nothing_matches():
 
 
 CORRELATIONS = arrays(
-    np.float32, st.tuples(st.integers(1, 7), st.integers(1, 7)), elements=st.sampled_from([-0.5, 0.0, 0.2, 0.6, 0.7, 0.9])
+    np.float32,
+    st.tuples(st.integers(1, 7), st.integers(1, 7)),
+    elements=st.sampled_from([-0.5, 0.0, 0.2, 0.6, 0.7, 0.9]),
 )
 
 

@@ -116,7 +116,7 @@ def test_an_unfinished_harvest_is_refused(tmp_path):
 
 
 def test_a_store_without_batches_is_named(tmp_path):
-    with pytest.raises(StoreNotFound, match="sae@words.*loupe harvest"):
+    with pytest.raises(StoreNotFound, match=r"sae@words.*loupe harvest"):
         run(Workspace(tmp_path))
 
 
@@ -124,7 +124,7 @@ def test_a_store_without_batches_is_named(tmp_path):
 def test_values_that_are_no_activations_are_refused_with_their_place(tmp_path, value):
     dense = np.zeros((4, 3), dtype=np.float32)
     dense[2, 1] = value
-    with pytest.raises(BadInput, match="Sample 2 .*feature 1"):
+    with pytest.raises(BadInput, match=r"Sample 2 .*feature 1"):
         run(write_batches(tmp_path, dense, 3))
 
 

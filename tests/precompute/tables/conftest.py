@@ -22,6 +22,7 @@ from precompute.progress import Progress
 from precompute.sample_blocks import write_batch
 
 STORE = "sae@words"
+CONTEXTS = 150
 VOCABULARY = ["[", "]", *"abcdefgh"]
 
 
@@ -52,7 +53,7 @@ class Tiny(NamedTuple):
         return rows
 
 
-def make_tiny(root: Path, seed: int, features: int = 12, contexts: int = 40, batch_rows: int = 37) -> Tiny:
+def make_tiny(root: Path, seed: int, features: int = 12, contexts: int = CONTEXTS, batch_rows: int = 137) -> Tiny:
     """Write dataset, SAE and store; features 3 and 7 are dead, some samples are silent, feature 5 copies feature 4."""
     generator = np.random.default_rng(seed)
     workspace = Workspace(root)
