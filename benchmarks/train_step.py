@@ -1,27 +1,18 @@
-"""Milliseconds per training step of a top-k SAE, in units of the encoder's dense product too: `python benchmarks/train_step.py`.
+"""Milliseconds per training step of a top-k SAE, and in units of the encoder's dense product.
 
-The product, the all-sparse step (with and without its optimiser) and a plain dense autograd step run in turn, so that
+The product, the all-sparse gradients, the whole all-sparse step and a plain dense autograd step run in turn, so that
 whatever else the machine does falls on all of them alike; medians are reported."""
 
 import argparse
-import json
-import os
-import platform
 import statistics
-import sys
 import time
 from collections.abc import Callable
-from importlib.metadata import version
-from pathlib import Path
 
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
+from benchmarks.result import write_result
 from precompute.saes.topk import TopK, initial
 from precompute.sparse_step import SparseStep, reference_step
-
-RESULT = Path(__file__).parent / "results" / "train_step.json"
 
 
 def main() -> None:
@@ -34,19 +25,13 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    measured = measure(options.batch, options.width, options.features, options.k, options.rounds)
-    result = {
-        "command": "python benchmarks/train_step.py " + " ".join(sys.argv[1:]),
-        "cpus": os.cpu_count(),
-        "threads": options.threads,
-        "processor": platform.machine(),
-        "versions": {"python": platform.python_version(), "torch": version("torch"), "numpy": version("numpy")},
-        "settings": vars(options),
-        "milliseconds": {name: round(1000 * seconds, 2) for name, seconds in measured.items()},
-        "encode_products": {name: round(seconds / measured["encode_product"], 2) for name, seconds in measured.items()},
+    seconds = measure(options.batch, options.width, options.features, options.k, options.rounds)
+    figures = {
+        **vars(options),
+        "milliseconds": {name: round(1000 * value, 2) for name, value in seconds.items()},
+        "encode_products": {name: round(value / seconds["encode_product"], 2) for name, value in seconds.items()},
     }
-    RESULT.write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result, indent=1))
+    write_result("train_step", figures)
 
 
 def measure(batch: int, width: int, features: int, k: int, rounds: int) -> dict[str, float]:

@@ -85,5 +85,5 @@ def test_unfinished_foreign_and_damaged_saes_are_refused_with_a_sentence(weights
             read_sae(tmp_path)
     (tmp_path / "cfg.json").write_text(json.dumps(cfg))
     save_file({"W_enc": np.zeros((2, 2), np.float32)}, tmp_path / "sae_weights.safetensors")
-    with pytest.raises(StoreDamaged, match="its cfg.json says"):
+    with pytest.raises(StoreDamaged, match=r"its cfg\.json says"):
         read_sae(tmp_path)
