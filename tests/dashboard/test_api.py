@@ -275,15 +275,20 @@ def test_a_part_of_the_arrow_stream_can_be_asked_for(client: FlaskClient, at: st
     assert table["sample_index"].to_pylist() == store.activations(living).indices[1:3].tolist()
 
 
-def test_a_dead_feature_has_an_empty_stream_and_is_flagged(client: FlaskClient, base: str, store: Store) -> None:
-    dead = np.flatnonzero(store.stats()["n"].to_numpy() == 0)
-    assert len(dead), "the tiny store must hold a dead feature"
-    at = f"{base}/features/{dead[0]}"
-    assert read_stream(client.get(f"{at}/activations.arrow")).num_rows == 0
-    assert strict(client.get(f"{at}/activations"))["indices"] == []
-    body = strict(client.get(at))
+def test_a_dead_feature_has_an_empty_stream_and_is_flagged(
+    workspace: Workspace, base: str, store: Store, catalog: Catalog, tmp_path: Path
+) -> None:
+    copy = Workspace(shutil.copytree(workspace.root, tmp_path / "copy"))
+    indptr_file = copy.store_dir(store.id) / "features.zarr" / "indptr" / "c" / "0"
+    indptr = np.memmap(indptr_file, np.int64, mode="r+", shape=(store.features + 1,))
+    indptr[3] = indptr[4]  # feature 3 loses its activations to feature 2
+    indptr.flush()
+    client = serve(copy, catalog)
+    assert read_stream(client.get(f"{base}/features/3/activations.arrow")).num_rows == 0
+    assert strict(client.get(f"{base}/features/3/activations"))["indices"] == []
+    body = strict(client.get(f"{base}/features/3"))
     assert body["flags"] == {"is_dead": True, "is_dense": False}
-    assert body["top_tokens"] == []
+    assert (body["stats"]["n"], body["stats"]["density"], body["top_tokens"]) == (0, 0, [])
 
 
 def test_a_label_is_saved_with_its_author_and_read_back(
