@@ -42,12 +42,12 @@ class FeatureBlocks:
             raise StoreNotFound(f"Store '{store_dir.name}' has no features.zarr yet. Run `loupe transpose`.")
         return cls(group)
 
-    def blocks(self, nnz: int = BLOCK_NNZ, most: int | None = None) -> Iterator[FeatureBlock]:
-        """Yield all features in order: whole features, at most `nnz` non-zeros (or one feature) and `most` features at once."""
+    def blocks(self, nnz: int = BLOCK_NNZ) -> Iterator[FeatureBlock]:
+        """Yield all features in order: whole features, at most `nnz` non-zeros (or one feature) at once."""
         first = 0
         while first < self.features:
             reach = int(np.searchsorted(self._indptr, self._indptr[first] + nnz, side="right")) - 1
-            last = min(max(reach, first + 1), first + (most or self.features), self.features)
+            last = min(max(reach, first + 1), self.features)
             start, stop = int(self._indptr[first]), int(self._indptr[last])
             pointers = self._indptr[first : last + 1] - start
             yield FeatureBlock(first, last, pointers, self._indices[start:stop], self._data[start:stop])
