@@ -183,6 +183,15 @@ run(Config(**{settings!r}), Workspace(Path(sys.argv[1])), Progress())
 """
 
 
+class SkippedSteps:
+    """A progress sink that keeps the largest number of steps found finished."""
+
+    most = 0
+
+    def update(self, step):
+        self.most = max(self.most, step.skipped)
+
+
 def test_a_killed_run_resumes_to_the_same_weights(planted):
     config = replace(SHORT, steps=500, checkpoint_every=50)
     program = PROGRAM.format(settings={name: getattr(config, name) for name in config.__dataclass_fields__})
@@ -196,7 +205,9 @@ def test_a_killed_run_resumes_to_the_same_weights(planted):
     process.wait()
     assert not (directory / "cfg.json").exists()
 
-    resumed = read_sae(run(config, planted.workspace, Progress()))
+    sink = SkippedSteps()
+    resumed = read_sae(run(config, planted.workspace, Progress(sink)))
+    assert sink.most >= 50
     assert [row["step"] for row in metrics(directory)] == list(range(5, 501, 5))
     whole = read_sae(run(replace(config, sae_id="whole"), planted.workspace, Progress()))
     assert resumed[2]["metadata"]["fingerprints"] == whole[2]["metadata"]["fingerprints"]
