@@ -19,7 +19,7 @@
             return make("span", {className: "cell-waiting"});
         }
         const href = props.data.href;
-        const attributes = {href: href, className: "feature-link num", tabIndex: -1, onClick: (event) => open(event, href)};
+        const attributes = {href: href, className: "explorer-open num", tabIndex: -1, onClick: (event) => open(event, href)};
         return make("a", attributes, props.data.feature_id);
     };
 

@@ -9,13 +9,16 @@
         return {filterType: "text", type: "contains", filter: words};
     }
 
-    function filter(words, selected, clicks, known) {
+    function filter(words, selected) {
         const none = window.dash_clientside.no_update;
         const cause = window.dash_clientside.callback_context.triggered.map((item) => item.prop_id);
-        const model = Object.assign({}, known || {});
+        const grid = window.dash_ag_grid.getApi(GRID);
+        const known = grid.getFilterModel();
         if (cause.includes("explorer-clear.n_clicks")) {
-            return [{}, ""];
+            grid.setFilterModel(null);
+            return "";
         }
+        const model = Object.assign({}, known);
         if (cause.includes("explorer-q.value")) {
             const text = (words || "").trim();
             delete model.search;
@@ -24,18 +27,48 @@
             }
         }
         if (cause.includes("explorer-map.selectedData")) {
-            delete model.box;
-            if (selected && selected.range) {
+            if (selected === null) {
+                delete model.box;
+            } else if (selected && selected.range) {
+                // without a range it is only the drawn area, reported again
                 const ends = selected.range.x.concat(selected.range.y);
                 model.box = textFilter(ends.map((end) => Number(end.toPrecision(5))).join(","));
             }
         }
-        return JSON.stringify(model) === JSON.stringify(known || {}) ? [none, none] : [model, none];
+        if (JSON.stringify(model) !== JSON.stringify(known)) {
+            grid.setFilterModel(model);
+        }
+        return none;
     }
 
     function refresh() {
-        window.dash_ag_grid.getApi(GRID).refreshInfiniteCache();
+        const grid = window.dash_ag_grid.getApi(GRID);
+        if (grid) {
+            grid.refreshInfiniteCache();
+        }
         return window.dash_clientside.no_update;
+    }
+
+    // Shows the view that a query describes in the table that is there; false when there is none.
+    function restore(query) {
+        const grid = window.dash_ag_grid.getApi(GRID);
+        if (!grid) {
+            return false;
+        }
+        const given = new URLSearchParams(query);
+        const model = given.get("filter") ? JSON.parse(given.get("filter")) : {};
+        if (given.get("q")) {
+            model.search = textFilter(given.get("q"));
+        }
+        if (given.get("box")) {
+            model.box = textFilter(given.get("box"));
+        }
+        const sort = (given.get("sort") || "").split(",").filter(Boolean);
+        const state = sort.map((part, i) => ({colId: part.split(":")[0], sort: part.split(":")[1], sortIndex: i}));
+        grid.applyColumnState({state: state, defaultState: {sort: null}});
+        grid.setFilterModel(model);
+        window.dash_clientside.set_props("explorer-q", {value: given.get("q") || ""});
+        return true;
     }
 
     // Enter on a row opens its feature.
@@ -44,7 +77,7 @@
             return;
         }
         const row = event.target.closest(".ag-row");
-        const link = document.querySelector("#" + GRID + ' .ag-row[row-index="' + row.getAttribute("row-index") + '"] a.feature-link');
+        const link = document.querySelector("#" + GRID + ' .ag-row[row-index="' + row.getAttribute("row-index") + '"] a.explorer-open');
         if (link) {
             window.loupe.go(link.getAttribute("href"));
         }
@@ -52,4 +85,6 @@
 
     const root = (window.dash_clientside = window.dash_clientside || {});
     root.explorer = Object.assign(root.explorer || {}, {filter: filter, refresh: refresh});
+    window.loupe = window.loupe || {};
+    window.loupe.restore = Object.assign(window.loupe.restore || {}, {"/explorer/": restore});
 })();

@@ -27,10 +27,18 @@
         return href;
     }
 
-    // After such a write, a step back (or a link) may lead to the very address that Dash's Location still holds; it would
-    // see no change and leave the page as it is, so tell it.
-    function follow() {
+    // A step back (or a link) to another view of the same page. Where the page can restore a view by itself
+    // (window.loupe.restore, path prefix -> function of the query), Dash does not hear of it. Otherwise Dash lays the page
+    // out again, and is told to where the address is the very one that its Location still holds.
+    function follow(event) {
         const here = window.location.pathname + window.location.search;
+        const restore = window.loupe.restore || {};
+        const prefix = Object.keys(restore).find((start) => window.location.pathname.startsWith(start));
+        if (prefix && window.location.pathname === known.split("?")[0] && restore[prefix](window.location.search)) {
+            event.stopImmediatePropagation();
+            isAhead = here !== known;
+            return;
+        }
         if (isAhead && here === known) {
             const place = {pathname: window.location.pathname, search: window.location.search};
             window.dash_clientside.set_props("_pages_location", place);

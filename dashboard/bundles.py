@@ -1,5 +1,7 @@
 """Sends the site's scripts and styles small: compressed once per worker, kept, and cached by the browser for good."""
 
+import hashlib
+import re
 from threading import Lock
 
 import brotli
@@ -8,11 +10,12 @@ from flask_compress import Compress
 
 BROTLI_QUALITY = 9  # 0.4 s once for plotly.js (4.8 MB), 5 % smaller than the default level
 KEPT_BYTES = 32 * 2**20
+FINGERPRINT = re.compile(r"\.v[0-9_]+m[0-9]+\.")  # Dash writes version and time into a name: dcc.v4_4_1m1795.js
 TYPES = ("javascript", "css", "svg", "json")
 
 
 class Bundles:
-    """Compressed copies of responses whose address names their version (dash's bundles, `assets/?m=`)."""
+    """Compressed copies of scripts and styles, by address and version."""
 
     def __init__(self) -> None:
         self._kept: dict[str, bytes] = {}
@@ -32,10 +35,13 @@ class Bundles:
 
 
 def is_bundle(asked: Request) -> bool:
-    """True for a file whose content never changes under this address."""
-    if asked.path.startswith("/_dash-component-suites/"):
-        return True
-    return asked.path.startswith("/assets/") and "m" in asked.args
+    """True for a script or style of Dash, of a component library or of `assets/`."""
+    return asked.path.startswith(("/_dash-component-suites/", "/assets/"))
+
+
+def names_version(asked: Request) -> bool:
+    """True where the address itself changes with the content, so that a browser may keep it for good."""
+    return FINGERPRINT.search(asked.path) is not None or "m" in asked.args
 
 
 def compress_responses(server: Flask) -> None:
@@ -49,10 +55,16 @@ def compress_responses(server: Flask) -> None:
     def send_bundle(response: Response) -> Response:
         if request.method != "GET" or response.status_code != 200 or not is_bundle(request):
             return response
-        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        if names_version(request):
+            response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        else:
+            response.headers["Cache-Control"] = "no-cache"  # asked for again each time, answered by 304
         accepts = "br" in request.headers.get("Accept-Encoding", "")
         if accepts and "Content-Encoding" not in response.headers and any(t in response.mimetype for t in TYPES):
             response.direct_passthrough = False
-            response.set_data(bundles.compressed(request.full_path, response.get_data()))
+            body = bundles.compressed(f"{request.full_path} {response.get_etag()[0]}", response.get_data())
+            response.set_data(body)
             response.headers["Content-Encoding"] = "br"
+            response.set_etag(hashlib.sha256(body).hexdigest()[:32])
+            response.make_conditional(request)
         return response

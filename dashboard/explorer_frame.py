@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 
 from catalog.labels import Label
+from dashboard.components.feature_header import DENSE
 from loaders.errors import TableMissing
 from loaders.schema import HISTOGRAM_BINS
 from loaders.store import Store
 from loaders.tables import read_parquet_table
 
-DENSE = 0.1  # share of samples above which a feature is called dense
 TOKENS_SHOWN = 4
 
 
@@ -35,7 +35,7 @@ def features_frame(store: Store) -> pd.DataFrame:
             "median": np.divide(stats["q50"], top, out=np.full(len(top), np.nan), where=top > 0),
             "tokens": _tokens(store),
             "counts": _counts(store),
-            "flag": np.where(n == 0, "dead", np.where(density > DENSE, "dense", "")),
+            "flag": np.where(n == 0, "dead", np.where(density >= DENSE, "dense", "")),
             **_places(store),
         }
     )

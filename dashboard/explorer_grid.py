@@ -6,7 +6,7 @@ import numpy as np
 
 from dashboard import urls
 from dashboard.components.numbers import count, figures, percent
-from dashboard.explorer_rows import BOX, NUMBER_TYPES, SEARCH, TEXT_TYPES, Sort, View, conditions_of
+from dashboard.explorer_rows import BOX, NUMBER_TYPES, SEARCH, TEXT_TYPES, View, conditions_of
 from loaders.store import Store
 
 BLOCK_ROWS = 100
@@ -54,31 +54,39 @@ _SIGNS = {
 }
 
 
-def column_defs(sort: tuple[Sort, ...] = ()) -> list[dict[str, Any]]:
-    """ag-grid's column definitions, sorted as given; two hidden columns carry the quick search and the map's area."""
+def column_defs() -> list[dict[str, Any]]:
+    """ag-grid's column definitions; two hidden columns carry the quick search and the map's area."""
     columns = [
         _column("feature_id", "Feature", 70, "number", cellRenderer="FeatureLink", pinned="left"),
-        _column("label", "Label", 130, "text", flex=3, cellRenderer="FeatureLabel", tooltipField="notes"),
+        _column("label", "Label", 120, "text", flex=3, cellRenderer="FeatureLabel", tooltipField="notes"),
         _column(
-            "tokens", "Top tokens", 160, "text", "The strongest tokens by tf-idf over all activations", flex=4,
+            "tokens", "Top tokens", 150, "text", "The strongest tokens by tf-idf over all activations", flex=4,
             cellRenderer="Tokens",
         ),
-        _column("density", "Density", 78, "number", "Share of samples on which it fires, filtered in percent"),
-        _column("max", "Max", 60, "number", "Largest activation"),
-        _column("mean", "Mean", 64, "number", "Mean activation over the samples on which it fires"),
-        _column("n", "n", 68, "number", "Samples on which it fires"),
+        _column("density", "Density", 92, "number", "Share of samples on which it fires, filtered in percent"),
+        _column("max", "Max", 62, "number", "Largest activation"),
+        _column("mean", "Mean", 68, "number", "Mean activation over the samples on which it fires"),
+        _column("n", "n", 70, "number", "Samples on which it fires"),
         _column(
-            "median", "Distribution", 112, "number",
+            "median", "Distribution", 114, "number",
             "Non-zero activations in 24 bins over [0, max]; sorts and filters by median / max", cellRenderer="Sparkline",
         ),
-        _column("flag", "Flag", 64, "text", "dead: never fires; dense: fires on more than 10 % of samples", cellRenderer="Flag"),
+        _column("flag", "Flag", 64, "text", "dead: never fires; dense: fires on at least 10 % of samples", cellRenderer="Flag"),
         _column("status", "Status", 94, "text", cellRenderer="Status"),
     ]  # fmt: skip
-    for position, (column, descending) in enumerate(sort):
-        found = next(definition for definition in columns if definition["field"] == column)
-        found.update(sort="desc" if descending else "asc", sortIndex=position)
     hidden = [{"field": name, "hide": True, "filter": "agTextColumnFilter"} for name in (SEARCH, BOX)]
     return columns + hidden
+
+
+def initial_state(view: View) -> dict[str, Any]:
+    """The view as ag-grid's initial state, so that the first rows it asks for are the right ones."""
+    sort = [{"colId": column, "sort": "desc" if descending else "asc"} for column, descending in view.sort]
+    return {
+        "filter": {"filterModel": view.filters},
+        "sort": {"sortModel": sort},
+        "columnVisibility": {"hiddenColIds": [SEARCH, BOX]},
+        "columnPinning": {"leftColIds": ["feature_id"], "rightColIds": []},
+    }
 
 
 def _column(field: str, title: str, width: int, kind: str, tooltip: str = "", **more: Any) -> dict[str, Any]:

@@ -4,10 +4,9 @@ from typing import Any
 
 import dash_bootstrap_components as dbc
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update, page_container
-from flask import current_app
 
 from catalog.jobs import jobs
-from dashboard import urls
+from dashboard import context, urls
 from dashboard.components import icon, kbd
 from loaders.workspace import Workspace
 
@@ -160,7 +159,7 @@ def generations(workspace: Workspace) -> dict[str, int]:
 
 def is_busy() -> bool:
     """True while a pipeline job runs or waits."""
-    return any(job.status in ("running", "waiting") for job in jobs(current_app.config["LOUPE"]["catalog"]))
+    return any(job.status in ("running", "waiting") for job in jobs(context.catalog()))
 
 
 def register(app: Dash) -> None:
@@ -175,7 +174,7 @@ def register(app: Dash) -> None:
         State("shell-store", "value"),
     )
     def follow_location(pathname: str | None, _: Any, known: str | None) -> tuple[list[dict[str, str]], Any, Any]:
-        workspace: Workspace = current_app.config["LOUPE"]["workspace"]
+        workspace = context.workspace()
         sets, place = workspace.sets(), urls.read(pathname)
         store = choose_store(place, known, sets)
         options = [
@@ -192,7 +191,7 @@ def register(app: Dash) -> None:
         prevent_initial_call=True,
     )
     def switch_store(store: str | None, pathname: str | None) -> Any:
-        sets, place = current_app.config["LOUPE"]["workspace"].sets(), urls.read(pathname)
+        sets, place = context.workspace().sets(), urls.read(pathname)
         if store is None or place.page not in ("explorer", "feature", "layers"):
             return no_update
         set_id = set_of(store, sets)
@@ -220,7 +219,7 @@ def register(app: Dash) -> None:
         State("shell-generation", "data"),
     )
     def notice_results(_n: int, _pathname: str | None, known: dict[str, int] | None) -> Any:
-        now = generations(current_app.config["LOUPE"]["workspace"])
+        now = generations(context.workspace())
         return (no_update if now == known else now), not is_busy()
 
     app.clientside_callback(

@@ -10,7 +10,7 @@ from catalog.labels import labels_of
 from dashboard import context, urls
 from dashboard.components import count, empty_state, panel, plural
 from dashboard.explorer_frame import features_frame, missing_tables, with_labels
-from dashboard.explorer_grid import GRID_OPTIONS, column_defs, describe, row_of
+from dashboard.explorer_grid import GRID_OPTIONS, column_defs, describe, initial_state, row_of
 from dashboard.explorer_rows import View, matches, page, read_view, view_of_request
 from dashboard.figures.map import binned, density_histogram, dimmed, feature_map, no_map, selections
 from dashboard.figures.theme import CONFIG
@@ -36,7 +36,10 @@ def layout(store: str | None = None, **query: Any) -> html.Div:
             dcc.Store(id="explorer-store", data=opened.id),
             dcc.Store(id="explorer-href"),
             _header(opened, message),
-            html.Div([_table(opened, view), html.Div([_densities(opened), _map(opened, view)], className="stack")], className="explorer"),
+            html.Div(
+                [_table(opened, view), html.Div([_densities(opened), _map(opened, view)], className="stack")],
+                className="explorer",
+            ),
         ],
         className="page",
     )
@@ -49,7 +52,9 @@ dash.register_page("pages.explorer_first", path="/explorer", title="Explorer · 
 def _nothing_yet() -> html.Div:
     words = "The pipeline writes one store per SAE. This page opens by itself as soon as the first one is ready."
     action = dcc.Link("See the pipeline on Home", href=urls.home())
-    empty = html.Section(empty_state("No store is ready yet", words, action=action, icon_name="clock"), className="panel")
+    empty = html.Section(
+        empty_state("No store is ready yet", words, action=action, icon_name="clock"), className="panel"
+    )
     return html.Div([empty, dcc.Location(id="explorer-waiting", refresh="callback-nav")], className="page")
 
 
@@ -68,16 +73,20 @@ def _header(store: Store, message: str | None) -> html.Div:
 def _table(store: Store, view: View) -> html.Section:
     grid = dag.AgGrid(
         id="explorer-grid",
-        columnDefs=column_defs(view.sort),
+        columnDefs=column_defs(),
         rowModelType="infinite",
-        filterModel=view.filters,
         getRowId="params.data.feature_id",
-        dashGridOptions=GRID_OPTIONS,
+        dashGridOptions={**GRID_OPTIONS, "initialState": initial_state(view)},
         className="explorer-grid",
         style={"height": None},
     )
     search = dcc.Input(
-        id="explorer-q", type="search", value=view.search, debounce=0.3, placeholder="Label or top token", className="form-control"
+        id="explorer-q",
+        type="search",
+        value=view.search,
+        debounce=0.3,
+        placeholder="Label or top token",
+        className="form-control",
     )
     clear = html.Button("Clear filters", id="explorer-clear", className="button", disabled=not view.filters)
     actions = [html.Label("Label or top token", htmlFor="explorer-q", className="visually-hidden"), search, clear]
@@ -103,7 +112,7 @@ def _map(store: Store, view: View) -> html.Section:
         id="explorer-map",
         figure=_map_figure(store, view),
         config={**CONFIG, "doubleClick": False},
-        className="explorer-map",
+        style={"height": "calc(100vh - 372px)", "minHeight": 300},
         clear_on_unhover=True,
     )
     return panel("Map", graph, note="drag to select, click to open", class_name="explorer-map-panel")
@@ -170,15 +179,15 @@ def serve_rows(request: dict[str, Any] | None, store_id: str) -> Any:
     Output("explorer-missing", "children"),
     Input("shell-generation", "data"),
     State("explorer-store", "data"),
-    State("explorer-grid", "filterModel"),
+    State("explorer-grid", "getRowsRequest"),
     State("explorer-missing", "children"),
     prevent_initial_call=True,
 )
-def take_new_tables(_: Any, store_id: str, filters: dict[str, Any] | None, known: str) -> Any:
+def take_new_tables(_: Any, store_id: str, request: dict[str, Any] | None, known: str) -> Any:
     """Draw the map when it lands and say what is still missing; the table reads anew by itself (see below)."""
     store = context.workspace().open_store(store_id)
     words = _missing_words(store)
-    return (no_update, no_update) if words == known else (_map_figure(store, View((), filters or {})), words)
+    return (no_update, no_update) if words == known else (_map_figure(store, view_of_request(request or {})), words)
 
 
 @callback(
@@ -205,12 +214,10 @@ clientside_callback(
 )
 clientside_callback(
     ClientsideFunction("explorer", "filter"),
-    Output("explorer-grid", "filterModel"),
     Output("explorer-q", "value"),
     Input("explorer-q", "value"),
     Input("explorer-map", "selectedData"),
     Input("explorer-clear", "n_clicks"),
-    State("explorer-grid", "filterModel"),
     prevent_initial_call=True,
 )
 clientside_callback(

@@ -36,7 +36,9 @@ def panel(
     style = {"minHeight": f"{min_height}px"} if min_height else None
     body = html.Div(children, className="panel-body", style=style)
     given = {"id": id} if id else {}
-    return html.Section([html.Header(head, className="panel-head"), body], className=f"panel {class_name}".strip(), **given)
+    return html.Section(
+        [html.Header(head, className="panel-head"), body], className=f"panel {class_name}".strip(), **given
+    )
 
 
 def skeleton(height: int = 120, lines: int = 0) -> html.Div:
