@@ -26,14 +26,6 @@ class DashboardServer(BaseApplication):
         return create_server()
 
 
-def warm(worker: Any) -> None:
-    """Ask for the first page once, so that no visitor pays for (or races) the first request."""
-    with worker.wsgi.test_client() as client:
-        client.get("/")
-        client.get("/_dash-layout")
-        client.get("/_dash-dependencies")
-
-
 def require_free_port(host: str, port: int) -> None:
     """Raise BadInput when something already listens there."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
@@ -57,7 +49,6 @@ def serve(workspace: str, host: str, port: int, workers: int, threads: int, when
         "worker_class": "gthread",
         "timeout": 120,
         "graceful_timeout": 3,
-        "post_worker_init": warm,
         "loglevel": "warning",
         "proc_name": "loupe",
     }

@@ -75,16 +75,11 @@ class JobSink:
 
     def _put(self, status: str, step: Step | None, note: str | None = None) -> None:
         self._written = time.monotonic()
-        done, total, unit = (step.done, step.total, step.unit) if step else (0, None, "")
-        put_job(
-            self._catalog,
-            *self._job,
-            status,
-            done,
-            total,
-            unit,
-            note if note is not None else step.note if step else "",
-        )
+        said = note if note is not None else step.note if step else ""
+        if step is None:
+            put_job(self._catalog, *self._job, status, note=said)
+        else:
+            put_job(self._catalog, *self._job, status, step.done, step.total, step.unit, said, skipped=step.skipped)
 
     def _keep_alive(self) -> None:
         while not self._stop.wait(HEARTBEAT_SECONDS):
