@@ -93,6 +93,6 @@ def read_sae(directory: Path) -> tuple[TopK, int, dict[str, Any]]:
 
 
 def _require(cfg: dict[str, Any], key: str, supported: set[Any], directory: Path) -> None:
-    if cfg.get(key) not in supported:
+    if cfg.get(key, False) not in supported:  # a key that an older SAELens did not write is off
         computed = ", ".join(sorted(map(str, supported)))
         raise BadInput(f"SAE '{directory.name}' has {key} '{cfg.get(key)}'; Loupe computes {computed}.")

@@ -184,7 +184,6 @@ class _Session:
             "seconds": round(self.seconds, 1),
         }
         metadata = {
-            "sae_lens_version": "6",
             "model_name": model,
             "model_id": config.model_id,
             "hook_name": config.hook,
