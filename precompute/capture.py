@@ -89,7 +89,7 @@ def check_dataset(dataset: Dataset, loaded: LoadedModel) -> None:
     longest = int(np.diff(dataset.offsets).max())
     if longest > loaded.max_length:
         raise BadInput(
-            f"Dataset '{dataset.id}' has contexts of {longest:,} tokens; model '{loaded.name}' reads at most"
+            f"Dataset '{dataset.id}' has contexts of {longest:,} tokens; model '{loaded.model_id}' reads at most"
             f" {loaded.max_length:,}. Build the dataset with a context length of {loaded.max_length:,} or less."
         )
     made_by = dataset.manifest["tokenizer"]
@@ -97,13 +97,13 @@ def check_dataset(dataset: Dataset, loaded: LoadedModel) -> None:
         own = tokenizer_info(loaded.tokenizer, loaded.name)
         if own["fingerprint"] != made_by["fingerprint"]:
             raise BadInput(
-                f"Dataset '{dataset.id}' holds tokens of '{made_by['name']}', which model '{loaded.name}' does not share."
-                f" Build a dataset with the tokenizer of '{loaded.name}'."
+                f"Dataset '{dataset.id}' holds tokens of '{made_by['name']}', which model '{loaded.model_id}' does not share."
+                f" Build a dataset with the tokenizer of '{loaded.model_id}'."
             )
     known = next(loaded.model.get_input_embeddings().parameters()).shape[0]
     if int(dataset.tokens.max()) >= known:
         raise BadInput(
-            f"Dataset '{dataset.id}' has the token id {int(dataset.tokens.max())}; model '{loaded.name}' knows ids below"
+            f"Dataset '{dataset.id}' has the token id {int(dataset.tokens.max())}; model '{loaded.model_id}' knows ids below"
             f" {known}. Build a dataset with the model's own tokenizer."
         )
 
@@ -116,7 +116,7 @@ def find_targets(config: Config, workspace: Workspace, dataset: Dataset, loaded:
     for hook, module in modules.items():
         if hook not in widths:
             raise BadInput(
-                f"Hook point '{hook}' of model '{loaded.name}' has no hidden states (batch, position, width) to capture."
+                f"Hook point '{hook}' of model '{loaded.model_id}' has no hidden states (batch, position, width) to capture."
                 f" Choose another, e.g. {', '.join(list(widths)[:3])}."
             )
         plan = {

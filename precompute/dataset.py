@@ -16,7 +16,7 @@ from precompute.dataset_writer import write_dataset
 from precompute.disk import require_space
 from precompute.models import check_context_length, load_tokenizer
 from precompute.progress import Progress, Step
-from precompute.sampling import Shingles, fill_budget, without_copies
+from precompute.sampling import Budget, Shingles, without_copies
 from precompute.vocabulary import display_vocabulary, tokenizer_info
 
 DOCS = "docs"
@@ -81,7 +81,8 @@ def run(config: Config, workspace: Workspace, progress: Progress, texts: Iterabl
     with progress.step(f"dataset {config.id}", total=expected, unit="tokens") as bar:
         most, least = (DOCS_CONTEXTS_PER_DOCUMENT, DOCS_LEAST_TOKENS) if is_docs else (None, 1)
         cutter = Cutter(tokenizer, config.context_length, most, least)
-        contexts = draw(corpus, cutter, config.tokens, without_near_copies=is_docs)
+        budget = Budget(config.tokens)
+        contexts = budget.take(cut(corpus, cutter, without_near_copies=is_docs))
         return write_dataset(
             workspace,
             config.id,
@@ -89,11 +90,11 @@ def run(config: Config, workspace: Workspace, progress: Progress, texts: Iterabl
             columns=corpus.columns,
             vocab=display_vocabulary(tokenizer),
             tokenizer=tokenizer_info(tokenizer, config.model),
-            description=describe(corpus, config.tokens),
-            sampled=config.tokens is not None,
+            description=describe(corpus),
+            sampled=lambda: budget.is_spent,
             held_out=config.held_out,
             seed=config.seed,
-            fields={"config": asdict(config), "sources": fingerprint_files(files)},
+            fields={"config": asdict(config), "sources": fingerprint_files(config.source) if files else {}},
         )
 
 
@@ -106,12 +107,7 @@ def check_settings(config: Config, manifest: dict[str, Any]) -> None:
         if made.get(key) != value
     ]
     sources = manifest.get("sources")
-    if (
-        not other
-        and sources
-        and Path(config.source).exists()
-        and fingerprint_files(find_files(config.source)) != sources
-    ):
+    if not other and sources and Path(config.source).exists() and fingerprint_files(config.source) != sources:
         other = [f"other contents of '{config.source}'"]
     if other:
         raise BadInput(
@@ -120,9 +116,13 @@ def check_settings(config: Config, manifest: dict[str, Any]) -> None:
         )
 
 
-def fingerprint_files(files: list[Path]) -> dict[str, str]:
-    """The sha256 of each file by its name."""
-    return {file.name: file_sha256(file) for file in files}
+def fingerprint_files(source: str) -> dict[str, str]:
+    """The sha256 of each file of a source, by its name (its path below the source, if that is a folder)."""
+    root = Path(source)
+    return {
+        file.relative_to(root).as_posix() if root.is_dir() else file.name: file_sha256(file)
+        for file in find_files(root)
+    }
 
 
 def read_corpus(config: Config) -> Corpus:
@@ -132,13 +132,13 @@ def read_corpus(config: Config) -> Corpus:
     return read_files(config.source, None if config.tokens is None else config.seed)
 
 
-def draw(corpus: Corpus, cutter: Cutter, budget: int | None, without_near_copies: bool) -> Iterator[TokenContext]:
-    """The contexts of the corpus within the budget, in equal shares of its strata."""
-    seen = Shingles()
+def cut(corpus: Corpus, cutter: Cutter, without_near_copies: bool) -> dict[str, Iterator[TokenContext]]:
+    """The contexts of each stratum; near copies are left out wherever in the corpus the first one came."""
     strata = {name: cutter.contexts(documents) for name, documents in corpus.strata.items()}
-    if without_near_copies:
-        strata = {name: without_copies(contexts, seen) for name, contexts in strata.items()}
-    return fill_budget(strata, budget)
+    if not without_near_copies:
+        return strata
+    seen = Shingles()
+    return {name: without_copies(contexts, seen) for name, contexts in strata.items()}
 
 
 def follow(contexts: Iterator[TokenContext], bar: Step) -> Iterator[TokenContext]:
@@ -148,12 +148,9 @@ def follow(contexts: Iterator[TokenContext], bar: Step) -> Iterator[TokenContext
         yield context
 
 
-def describe(corpus: Corpus, budget: int | None) -> str:
+def describe(corpus: Corpus) -> str:
     """A sentence for the manifest, with places for the counts."""
     source = corpus.source.replace("{", "{{").replace("}", "}}")
-    if budget is None:
-        return f"All {{samples}} tokens ({{contexts}} contexts) of {source}."
-    strata = (
-        f", in equal shares of its {len(corpus.strata)} parts as far as they reach" if len(corpus.strata) > 1 else ""
-    )
-    return f"A sample of {{samples}} tokens ({{contexts}} contexts) of {source}{strata}; not the whole of it."
+    parts = len(corpus.strata)
+    shares = f", in equal shares of its {parts} parts as far as they reach" if parts > 1 else ""
+    return f"{{amount}} {{samples}} tokens ({{contexts}} contexts) of {source}{shares}."

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ def write_dataset(
     vocab: Sequence[str],
     tokenizer: dict[str, Any],
     description: str,
-    sampled: bool,
+    sampled: bool | Callable[[], bool],
     held_out: float = 0.1,
     seed: int = 0,
     fields: dict[str, Any] | None = None,
@@ -42,7 +42,8 @@ def write_dataset(
 
     `vocab`: display form by token id. `tokenizer`: as `vocabulary.tokenizer_info` gives it (at least `name` and
     `fingerprint`). `columns`: the metadata columns, kept as strings (None stays missing). `held_out`: the share of
-    documents, drawn with the seed, whose contexts are only measured on. `description` may hold `{samples}` and
+    documents, drawn with the seed, whose contexts are only measured on. `sampled`: whether there was more to read, asked
+    when the contexts are through. `description` may hold `{amount}` ("A sample of" or "All"), `{samples}` and
     `{contexts}`. `fields` are added to the manifest. Raises BadInput when there is no context, or one without a sample.
     """
     target = workspace.dataset_dir(dataset_id)
@@ -60,6 +61,8 @@ def write_dataset(
         write_raw(group, name, values)
     (partial / "vocab.json").write_text(json.dumps(list(vocab), ensure_ascii=False), encoding="utf-8")
     counts = {"contexts": len(store.lengths), "tokens": len(arrays["tokens"]), "samples": len(arrays["samples"])}
+    is_sampled = sampled() if callable(sampled) else sampled
+    amount = "A sample of" if is_sampled else "All"
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "kind": "dataset",
@@ -69,8 +72,10 @@ def write_dataset(
         "held_out_contexts": int(arrays["held_out"].sum()),
         "longest_context": max(store.lengths),
         "columns": list(columns),
-        "description": description.format(samples=f"{counts['samples']:,}", contexts=f"{counts['contexts']:,}"),
-        "sampled": sampled,
+        "description": description.format(
+            amount=amount, samples=f"{counts['samples']:,}", contexts=f"{counts['contexts']:,}"
+        ),
+        "sampled": is_sampled,
         "tokenizer": tokenizer,
         "seed": seed,
         **(fields or {}),

@@ -34,26 +34,36 @@ def without_copies(contexts: Iterator[TokenContext], seen: Shingles) -> Iterator
     return (context for context in contexts if not seen.is_copy(context.text))
 
 
-def fill_budget(strata: Mapping[str, Iterator[TokenContext]], budget: int | None) -> Iterator[TokenContext]:
-    """Yield contexts from every stratum until `budget` samples are reached, everything without a budget.
+class Budget:
+    """Takes contexts from strata until `samples` are reached, or everything when that is None.
 
     In each round the strata that still have contexts get equal shares of what is left, so a small stratum gives all it
     has and the others share its rest. The total stays below the budget by less than one context.
     """
-    open_strata = dict(strata)
-    left = budget
-    while open_strata and (left is None or left > 0):
-        share = None if left is None else -(-left // len(open_strata))
-        for name, contexts in list(open_strata.items()):
-            taken = 0
-            while share is None or taken < share:
-                context = next(contexts, None)
-                if context is None:
-                    del open_strata[name]
-                    break
-                if left is not None:
+
+    def __init__(self, samples: int | None) -> None:
+        self.samples = samples
+        self.is_spent = False
+
+    def take(self, strata: Mapping[str, Iterator[TokenContext]]) -> Iterator[TokenContext]:
+        """Yield the contexts; afterwards `is_spent` tells whether any was left out."""
+        left = float("inf") if self.samples is None else self.samples
+        open_strata = dict(strata)
+        while open_strata:
+            share = left / len(open_strata)
+            for name, contexts in list(open_strata.items()):
+                taken = 0
+                while taken < share:
+                    context = next(contexts, None)
+                    if context is None:
+                        del open_strata[name]
+                        break
                     if context.samples > left:
+                        self.is_spent = True
                         return
                     left -= context.samples
-                taken += context.samples
-                yield context
+                    taken += context.samples
+                    yield context
+            if left == 0:
+                self.is_spent = any(next(contexts, None) is not None for contexts in open_strata.values())
+                return

@@ -8,6 +8,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
+from tokenizers import BertWordPieceTokenizer, ByteLevelBPETokenizer
+from transformers import (
+    BertConfig,
+    BertModel,
+    BertTokenizerFast,
+    GPT2Config,
+    GPT2LMHeadModel,
+    GPT2TokenizerFast,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from loaders.manifest import file_sha256
 from loaders.schema import SCHEMA_VERSION
@@ -105,3 +117,42 @@ def write_activations(directory: Path, rows: np.ndarray, dataset: str = "d" * 64
 @pytest.fixture
 def planted(tmp_path: Path) -> Planted:
     return write_planted(tmp_path)
+
+
+def write_encoder(folder: Path) -> Path:
+    """A random BERT of two layers, width 24, with a WordPiece tokenizer that knows a few words."""
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "cat", "sat", "on", "a", "mat", "##s", "##ting", "."]
+    letters = [*"abcdefghijklmnopqrstuvwxyz", *(f"##{letter}" for letter in "abcdefghijklmnopqrstuvwxyz")]
+    vocabulary = {word: number for number, word in enumerate([*words, *(sign for sign in letters if sign not in words)])}
+    wordpiece = BertWordPieceTokenizer(vocabulary, lowercase=True)
+    tokenizer = BertTokenizerFast(tokenizer_object=wordpiece._tokenizer, model_max_length=32)
+    shape = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
+    torch.manual_seed(0)
+    model = BertModel(BertConfig(vocab_size=len(vocabulary), max_position_embeddings=32, **shape))
+    return save(folder, model, tokenizer)
+
+
+def write_causal(folder: Path) -> Path:
+    """A random GPT-2 of two layers, width 16, with a byte-level BPE tokenizer trained on one sentence."""
+    trained = ByteLevelBPETokenizer()
+    trained.train_from_iterator(["the cat sat on the mat, the cats sat"], vocab_size=280, special_tokens=["<|end|>"])
+    tokenizer = GPT2TokenizerFast(tokenizer_object=trained._tokenizer, model_max_length=16, eos_token="<|end|>")
+    torch.manual_seed(0)
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=len(tokenizer), n_positions=16, n_embd=16, n_layer=2, n_head=2))
+    return save(folder, model, tokenizer)
+
+
+def save(folder: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Path:
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_encoder(tmp_path_factory.mktemp("models") / "Tiny Encoder")
+
+
+@pytest.fixture(scope="session")
+def causal(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_causal(tmp_path_factory.mktemp("models") / "tiny-causal")
