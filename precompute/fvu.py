@@ -8,6 +8,8 @@ from torch import Tensor
 
 from precompute.saes.topk import TopK, decode, encode
 
+ENCODED_ROWS = 4_096  # rows encoded at once
+
 
 class Reconstruction(NamedTuple):
     """FVU = sum of squared residuals / sum of squared deviations from the mean of the same rows; l0 = mean active latents."""
@@ -27,9 +29,10 @@ def measure_reconstruction(weights: TopK, k: int, blocks: Iterable[Tensor]) -> R
     residual = deviation = 0.0
     active = rows = 0
     total = torch.zeros_like(weights.b_dec, dtype=torch.float64)
+    pre = torch.empty(ENCODED_ROWS, len(weights.b_enc))
     for block in blocks:
-        for x in block.split(4_096):
-            codes = encode(weights, x, k)
+        for x in block.split(ENCODED_ROWS):
+            codes = encode(weights, x, k, out=pre[: len(x)])
             residual += float((decode(weights, codes) - x).double().square().sum())
             shifted = (x - weights.b_dec).double()
             total += shifted.sum(0)

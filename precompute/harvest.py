@@ -116,10 +116,11 @@ def _write_batch(batch: Path, start: int, stop: int, source: _Source) -> None:
     """Encode samples start..stop into a CSR group (AnnData's csr_matrix encoding) under a temporary name, then rename."""
     indptr, indices, data = [np.zeros(1, np.int64)], [], []
     residual = {False: 0.0, True: 0.0}  # squared, by held out
+    pre = torch.empty(ENCODED_ROWS, len(source.weights.b_enc))
     for first in range(start, stop, ENCODED_ROWS):
         last = min(first + ENCODED_ROWS, stop)
         x = torch.from_numpy(source.activations.read(first, last))
-        codes = encode(source.weights, x, source.k)
+        codes = encode(source.weights, x, source.k, out=pre[: len(x)])
         by_row = (decode(source.weights, codes) - x).double().square().sum(1).numpy()  # (rows)
         is_held_out = source.is_held_out[first:last]
         residual[True] += float(by_row[is_held_out].sum())

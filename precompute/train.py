@@ -48,6 +48,7 @@ def run(config: Config, workspace: Workspace, progress: Progress, catalog: Catal
     if (directory / "cfg.json").exists():
         metadata = SaeRecord.open(directory).metadata
         _require_same(directory, config, metadata.get("training", {}), fingerprints, metadata.get("fingerprints", {}))
+        shutil.rmtree(directory / "checkpoints", ignore_errors=True)
         return directory
     saved = load_checkpoint(directory / "checkpoints")
     if saved:
