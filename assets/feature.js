@@ -1,10 +1,7 @@
-// The Feature page's clientside part: plain sortable tables, following a match to another layer, the label editor.
+// The Feature page's clientside part: plain sortable tables, following a match to another layer.
 (function () {
     "use strict";
 
-    const LIMITS = {name: [200, "The name"], notes: [10000, "The notes"]};
-
-    // Tables -----------------------------------------------------------------------------------------------------
     function feature(cell) {
         const {make, visible} = window.loupe;
         const link = make("a", "feature-link");
@@ -136,109 +133,9 @@
         return window.dash_clientside.no_update;
     }
 
-    // Label editor -----------------------------------------------------------------------------------------------
-    function editor() {
-        return document.getElementById("feature-editor");
-    }
-
-    function openEditor(clicks) {
-        const dialog = editor();
-        if (clicks && dialog && !dialog.open) {
-            ask(false);
-            dialog.showModal();
-            document.getElementById("feature-name").focus();
-        }
-        return window.dash_clientside.no_update;
-    }
-
-    function closeEditor(result) {
-        if (result && editor() && editor().open) {
-            ask(false);
-            editor().close();
-        }
-        return window.dash_clientside.no_update;
-    }
-
-    function check(value, field) {
-        const [limit, words] = LIMITS[field];
-        const length = Array.from(value || "").length;
-        const text = length.toLocaleString("en") + " / " + limit.toLocaleString("en");
-        return length <= limit ? text : words + " may have at most " + limit.toLocaleString("en") + " characters: found " + length.toLocaleString("en") + ".";
-    }
-
-    // Counts both texts and keeps in mind whether they differ from what was opened.
-    function typed(name, notes, base) {
-        const shown = base || {name: "", notes: ""};
-        const changed = (name || "") !== shown.name || (notes || "") !== shown.notes;
-        const over = (text, field) => Array.from(text || "").length > LIMITS[field][0];
-        const mark = (bad) => (bad ? "field-count is-bad" : "field-count");
-        return [
-            check(name, "name"),
-            mark(over(name, "name")),
-            check(notes, "notes"),
-            mark(over(notes, "notes")),
-            changed ? "yes" : "no",
-        ];
-    }
-
-    function ask(really) {
-        const question = document.getElementById("feature-discard-question");
-        if (question) {
-            question.hidden = !really;
-            if (really) {
-                document.getElementById("feature-keep").focus();
-            }
-        }
-    }
-
-    function leave() {
-        if (editor().dataset.changed === "yes") {
-            ask(true);
-        } else {
-            ask(false);
-            editor().close();
-        }
-    }
-
-    document.addEventListener("click", function (event) {
-        const id = event.target.closest ? (event.target.closest("button") || {}).id : null;
-        if (id === "feature-close") {
-            leave();
-        } else if (id === "feature-keep") {
-            ask(false);
-            document.getElementById("feature-name").focus();
-        } else if (id === "feature-discard") {
-            ask(false);
-            editor().close();
-        }
-    });
-
-    document.addEventListener("keydown", function (event) {
-        const dialog = editor();
-        if (!dialog || !dialog.open) {
-            return;
-        }
-        if (event.key === "Escape") {
-            event.preventDefault();
-            const asking = !document.getElementById("feature-discard-question").hidden;
-            if (asking) {
-                ask(false);
-                document.getElementById("feature-name").focus();
-            } else {
-                leave();
-            }
-        } else if (event.key === "Enter" && (event.ctrlKey || event.metaKey || event.target.id === "feature-name")) {
-            event.preventDefault();
-            document.getElementById("feature-save").click();
-        }
-    });
-
     const root = (window.dash_clientside = window.dash_clientside || {});
     root.feature = Object.assign(root.feature || {}, {
-        closeEditor: closeEditor,
         follow: follow,
-        openEditor: openEditor,
         table: table,
-        typed: typed,
     });
 })();

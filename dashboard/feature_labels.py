@@ -157,19 +157,19 @@ def register() -> None:
         return history_data(versions(workspace().open_store(place["store"]), place["feature"]))
 
     clientside_callback(
-        ClientsideFunction("feature", "openEditor"),
+        ClientsideFunction("labels", "open"),
         Output("feature-edit", "data-opened"),
         Input("feature-edit", "n_clicks"),
         prevent_initial_call=True,
     )
     clientside_callback(
-        ClientsideFunction("feature", "closeEditor"),
+        ClientsideFunction("labels", "close"),
         Output("feature-editor", "data-closed"),
         Input("feature-saved", "data"),
         prevent_initial_call=True,
     )
     clientside_callback(
-        ClientsideFunction("feature", "typed"),
+        ClientsideFunction("labels", "typed"),
         Output("feature-name-count", "children"),
         Output("feature-name-count", "className"),
         Output("feature-notes-count", "children"),

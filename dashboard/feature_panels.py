@@ -9,6 +9,7 @@ from dash import dcc, html
 from dashboard import urls
 from dashboard.components import count, figures, percent, plural
 from dashboard.components.examples import band_note, examples_data, strongest_note
+from dashboard.components.facts import facts_table
 from dashboard.components.feature_header import Facts
 from dashboard.components.neighbours import neighbour_table
 from dashboard.components.token_table import token_table
@@ -181,3 +182,10 @@ def categories_panel(store: Store, feature_id: int, column: str) -> Content:
     caption = "Whiskers: Wilson 95 % intervals, by whose lower end the bars are ordered. Dotted: all samples, "
     box = [graph("feature-category-rates", figure), _caption(f"{caption}{percent(facts.density)}.")]
     return Content(box, f"exact, zeros included · {shown}")
+
+
+def facts_panel(store: Store, feature_id: int) -> dict[str, Any]:
+    """Table data of everything that was counted about the feature's activations."""
+    contexts = store.examples(feature_id, 0).population
+    row = store.feature(feature_id)
+    return facts_table(row, samples=store.samples, contexts=contexts, all_contexts=store.dataset.contexts)

@@ -1,15 +1,13 @@
 """Feature: everything about one feature. The first screen is part of the layout; what lies below it fills by callbacks."""
 
-import random
 from typing import Any
 
 import dash
-import dash_bootstrap_components as dbc
 from dash import ClientsideFunction, Input, Output, State, callback, clientside_callback, dcc, html, no_update
 
 from catalog.labels import labels_of
 from dashboard import feature_labels, urls
-from dashboard.components import empty_state, panel
+from dashboard.components import empty_state
 from dashboard.components.feature_header import Facts, feature_header
 from dashboard.components.label_editor import editor_stores, label_editor
 from dashboard.context import author, catalog, workspace
@@ -19,15 +17,12 @@ from dashboard.feature_panels import (
     categories_panel,
     facts_of,
     histogram_figure,
-    histogram_panel,
-    influences_panel,
-    neighbours_panel,
     peaks_of,
     strongest,
-    strongest_panel,
     tokens_panel,
 )
-from dashboard.feature_view import BANDS, RANKINGS, View
+from dashboard.feature_screen import first_screen, lower_screens, step_links
+from dashboard.feature_view import BANDS, View
 from loaders.errors import FeatureNotFound, StoreNotFound
 from loaders.store import Store
 
@@ -76,128 +71,27 @@ def _page(store: Store, feature: int, facts: Facts, words: list[Any], query: dic
     place = {"store": store.id, "feature": feature, "generation": store.generation, "from": query.get("from", "")}
     where = f"{store.sae_id} · {store.hook} · {store.manifest['dataset']}"
     layers = layer_switch(workspace(), store, feature, view.query())
+    first = first_screen(store, feature, facts, view, lambda: _names(store))
     return html.Div(
         [
             dcc.Store(id="feature-place", data=place),
             dcc.Store(id="feature-href"),
             *editor_stores(label),
-            feature_header(feature, where, label, facts, layers, _links(store, feature, view), words),
-            html.Div(_first_screen(store, feature, facts, view), id="feature-first", className="grid is-even"),
-            *_below(view, columns),
+            feature_header(feature, where, label, facts, layers, step_links(store, feature, view), words),
+            html.Div(
+                first_screen(store, feature, facts, view, lambda: _names(store)),
+                id="feature-first",
+                className="grid is-even",
+            ),
+            *lower_screens(store, feature, view, columns),
             label_editor(label, author(), f"#{feature} of {store.sae_id}"),
         ],
         className="page feature-page",
     )
 
 
-def _links(store: Store, feature: int, view: View) -> dict[str, str]:
-    stats = store.stats()
-    living = stats["feature_id"].to_numpy()[stats["n"].to_numpy() > 0]
-    other = int(random.choice(living)) if len(living) else feature
-    return {
-        "previous": urls.feature(store.id, (feature - 1) % store.features, **view.query()),
-        "next": urls.feature(store.id, (feature + 1) % store.features, **view.query()),
-        "random": urls.feature(store.id, other, **view.query()),
-        "explorer": urls.explorer(store.id),
-    }
-
-
-def _first_screen(store: Store, feature: int, facts: Facts, view: View) -> list[html.Section]:
-    found = strongest(store, feature)
-    histogram = histogram_panel(store, feature, facts, found, view)
-    examples = strongest_panel(facts, found)
-    influences_title, influences = influences_panel(store, feature)
-    neighbours = neighbours_panel(store, feature, lambda: _names(store), view)
-    return [
-        panel(
-            "Activations",
-            histogram.data,
-            note=histogram.note,
-            actions=_choice("feature-scale", {"linear": "linear", "log": "log"}, view.scale, "Scale of the counts"),
-            class_name="span-5 feature-histogram-panel",
-        ),
-        panel(
-            "Strongest examples",
-            [dcc.Store(id="feature-strongest-data", data=examples.data), _fill("feature-strongest")],
-            note=examples.note,
-            actions=_choice("feature-text", {"snippet": "snippet", "whole": "whole context"}, view.text, "Text shown"),
-            class_name="span-7",
-        ),
-        panel(influences_title, influences.data, note=influences.note, class_name="span-5 feature-influences-panel"),
-        panel(
-            "Nearest features",
-            [dcc.Store(id="feature-neighbours-data", data=neighbours.data), _fill("feature-neighbours")],
-            note=neighbours.note,
-            class_name="span-7",
-        ),
-    ]
-
-
 def _names(store: Store) -> dict[int, str]:
     return {feature: label.name for feature, label in labels_of(catalog(), store.sae_fingerprint).items()}
-
-
-def _below(view: View, columns: list[str]) -> list[Any]:
-    bands = {band: "strongest" if quantiles is None else f"{band} %" for band, quantiles in BANDS.items()}
-    units = {"token": "tokens", "bigram": "bigrams"}
-    column = view.column or (columns[0] if columns else "")
-    return [
-        panel(
-            "Examples by strength",
-            [dcc.Store(id="feature-band-data"), _fill("feature-band-examples", "is-two-columns")],
-            note=html.Span(id="feature-band-note"),
-            actions=[
-                _choice("feature-band", bands, view.band, "Quantiles of the firing samples"),
-                html.Button("draw again", id="feature-draw", className="button", n_clicks=0),
-            ],
-            class_name="feature-bands",
-        ),
-        html.Div(
-            [
-                panel(
-                    "Tokens",
-                    [dcc.Store(id="feature-tokens-data"), _fill("feature-tokens")],
-                    note=html.Span(id="feature-tokens-note"),
-                    actions=[
-                        _choice("feature-unit", units, view.unit, "Single tokens or pairs"),
-                        _choice("feature-rank", RANKINGS, view.rank, "Ranked by"),
-                    ],
-                    class_name="span-6 feature-tall",
-                ),
-                panel(
-                    "Categories",
-                    html.Div(id="feature-categories", className="fill"),
-                    note=html.Span(id="feature-categories-note"),
-                    actions=[
-                        html.Label("Metadata column", htmlFor="feature-column", className="visually-hidden"),
-                        dbc.Select(id="feature-column", options=columns, value=column, size="sm"),
-                    ],
-                    class_name="span-6 feature-tall",
-                ),
-            ],
-            className="grid is-even",
-        ),
-        panel(
-            "Label history",
-            [dcc.Store(id="feature-history-data"), _fill("feature-history")],
-            class_name="feature-history-panel",
-        ),
-    ]
-
-
-def _choice(id: str, options: dict[str, str], value: str, words: str) -> html.Div:
-    items = [{"value": key, "label": label} for key, label in options.items()]
-    return html.Div(
-        dbc.RadioItems(id=id, options=items, value=value, className="segmented"),
-        role="radiogroup",
-        title=words,
-        **{"aria-label": words},
-    )
-
-
-def _fill(id: str, class_name: str = "") -> html.Div:
-    """An empty Div that a clientside function fills; grey while it is empty."""
-    return html.Div(id=id, className=f"fill {class_name}".strip())
 
 
 @callback(
@@ -215,7 +109,7 @@ def refresh(_: Any, place: dict[str, Any], scale: str, text: str) -> tuple[Any, 
     if store.generation == place["generation"]:
         return no_update, no_update
     facts = facts_of(store, place["feature"])
-    first = _first_screen(store, place["feature"], facts, View(scale=scale, text=text))
+    first = first_screen(store, place["feature"], facts, View(scale=scale, text=text), lambda: _names(store))
     return first, {**place, "generation": store.generation}
 
 
@@ -293,7 +187,7 @@ def name_view(
     view = View(scale, text, band, rank, unit, "" if is_first else column)
     store, feature = workspace().open_store(place["store"]), place["feature"]
     here = {**view.query(), "from": place["from"] or None}
-    links = _links(store, feature, view)
+    links = step_links(store, feature, view)
     return urls.feature(store.id, feature, **here), links["previous"], links["next"], links["random"]
 
 
@@ -314,7 +208,7 @@ for shown, data in (("strongest", "strongest"), ("band-examples", "band")):
         Input("feature-text", "value"),
         State(f"feature-{shown}", "id"),
     )
-for shown in ("neighbours", "tokens", "history"):
+for shown in ("neighbours", "tokens", "facts", "history"):
     clientside_callback(
         ClientsideFunction("feature", "table"),
         Output(f"feature-{shown}", "data-shown"),

@@ -69,7 +69,7 @@ def _text(title: str, label: LabelText) -> html.Div:
 
 
 def label_editor(label: LabelText, author: str, feature: str) -> html.Dialog:
-    """The dialog, closed; `feature` names the feature in its title. `assets/feature.js` opens and closes it."""
+    """The dialog, closed; `feature` names the feature in its title. `assets/label_editor.js` opens and closes it."""
     return html.Dialog(
         [
             html.Div(

@@ -8,7 +8,7 @@ Cell = str | tuple[float | None, str] | list[str] | dict[str, Any]
 
 class Column(NamedTuple):
     """`kind`: number (right-aligned, sortable), token (a list, in monospace with visible whitespace),
-    feature (link) or text."""
+    feature (link), value (right-aligned) or text."""
 
     title: str
     kind: str = "text"

@@ -10,6 +10,7 @@ from dashboard.figures.theme import ACCENT, PROMOTES, SUPPRESSES
 from dashboard.figures.tokens import MONO, show_token
 
 _ROW = 21
+_LONGEST = 12  # characters of a token that fit beside its bar; the hover text has all of them
 
 
 def draw_influences(rows: pd.DataFrame, kind: str, k: int = 10) -> go.Figure:
@@ -34,7 +35,7 @@ def _draw(halves: list[pd.DataFrame], colours: list[str], hovers: list[str], hea
     traces, words = [], []
     for position, rows in enumerate(halves):
         end = "" if position == 0 else str(position + 1)
-        left = position / len(halves) + (0.19 if heads else 0.16)
+        left = position / len(halves) + 0.2
         right = (position + 1) / len(halves) - (0.03 if position + 1 < len(halves) else 0)
         layout[f"xaxis{end}"] = {
             "domain": [left, right],
@@ -47,7 +48,7 @@ def _draw(halves: list[pd.DataFrame], colours: list[str], hovers: list[str], hea
             "range": [k - 0.5, first],
             "anchor": f"x{end}",
             "tickvals": list(range(len(rows))),
-            "ticktext": [show_token(token) for token in rows["token"]],
+            "ticktext": [show_token(token, _LONGEST) for token in rows["token"]],
             "tickfont": {"family": MONO, "size": 12},
             "ticklabelstandoff": 5,
             "showgrid": False,
