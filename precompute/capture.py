@@ -22,6 +22,7 @@ from precompute.batches import Shard, locate_rows, pad, plan_batches, plan_shard
 from precompute.disk import require_space, write_whole
 from precompute.hooks import run_until_captured
 from precompute.models import LoadedModel, hook_points, load_model, resolve_hook
+from precompute.passes import Passes
 from precompute.progress import Progress, Step
 from precompute.vocabulary import tokenizer_info
 
@@ -45,7 +46,7 @@ class Config:
     inputs: bool = False
     """Capture what the modules receive instead of what they hand on; kept under `<hook>.input`."""
 
-    batch_tokens: int = 2048
+    batch_tokens: int = 1024
     """Most tokens of a batch, padding included; a single longer context is a batch of its own."""
 
     shard_samples: int = 32_768
@@ -56,7 +57,6 @@ class Target(NamedTuple):
     """One hook point on its way to disk."""
 
     hook: str
-    module: nn.Module
     width: int
     directory: Path
     plan: dict[str, Any]
@@ -110,10 +110,10 @@ def check_dataset(dataset: Dataset, loaded: LoadedModel) -> None:
 
 def find_targets(config: Config, workspace: Workspace, dataset: Dataset, loaded: LoadedModel) -> list[Target]:
     """The hook points with their widths; raises BadInput for one that does not exist or hands on no hidden states."""
-    modules = {hook: resolve_hook(loaded.model, hook) for hook in config.hooks}
     widths = {point.name: point.width for point in hook_points(loaded.model, inputs=config.inputs)}
     targets = []
-    for hook, module in modules.items():
+    for hook in config.hooks:
+        resolve_hook(loaded.model, hook)
         if hook not in widths:
             raise BadInput(
                 f"Hook point '{hook}' of model '{loaded.model_id}' has no hidden states (batch, position, width) to capture."
@@ -136,7 +136,7 @@ def find_targets(config: Config, workspace: Workspace, dataset: Dataset, loaded:
         }
         name = f"{hook}.input" if config.inputs else hook
         directory = workspace.activations_dir(loaded.model_id, dataset.id, name)
-        targets.append(Target(hook, module, widths[hook], directory, plan))
+        targets.append(Target(hook, widths[hook], directory, plan))
     return targets
 
 
@@ -182,32 +182,36 @@ def read_shard(
 ) -> list[np.ndarray]:
     """Run the model over a shard's contexts; returns the activations of every target, float16 (rows, width)."""
     arrays = [np.empty((shard.rows, target.width), dtype=np.float16) for target in targets]
-    modules = {target.hook: target.module for target in targets}
+    hooks = [target.hook for target in targets]
     offsets = np.asarray(dataset.offsets[shard.first : shard.stop + 1])
-    for batch in plan_batches(np.diff(offsets), config.batch_tokens):
+
+    def read(model: nn.Module, batch: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+        modules = {hook: model.get_submodule(hook) for hook in hooks}
         tokens, mask = pad(dataset, offsets, batch)
         device = loaded.model.device
-        with torch.inference_mode():
-            captured = run_until_captured(
-                loaded.model, modules, config.inputs, input_ids=tokens.to(device), attention_mask=mask.to(device)
-            )
+        captured = run_until_captured(
+            model, modules, config.inputs, input_ids=tokens.to(device), attention_mask=mask.to(device)
+        )
         rows, contexts, positions = locate_rows(dataset, shard, offsets, batch)
-        for target, array in zip(targets, arrays, strict=True):
-            hidden = captured[target.hook][contexts, positions].float()  # (samples of the batch, width)
-            check_range(hidden, target.hook)
-            array[rows] = hidden.half().cpu().numpy()
-        bar.advance(len(rows))
+        return rows, [to_float16(captured[hook][contexts, positions], hook) for hook in hooks]
+
+    with Passes(loaded.model, read) as passes:
+        for rows, parts in passes.map(plan_batches(np.diff(offsets), config.batch_tokens)):
+            for array, part in zip(arrays, parts, strict=True):
+                array[rows] = part
+            bar.advance(len(rows))
     return arrays
 
 
-def check_range(hidden: torch.Tensor, hook: str) -> None:
-    """Raise BadInput for values that float16 cannot hold."""
+def to_float16(hidden: torch.Tensor, hook: str) -> np.ndarray:
+    """Hidden states (samples, width) as kept; raises BadInput for values that float16 cannot hold."""
     largest = float(hidden.abs().max())
     if not largest <= LARGEST:
         raise BadInput(
             f"Hook point '{hook}' reaches {largest:.3g}, but activations are kept as float16, which ends at {LARGEST:,.0f}."
             " Capture behind a normalisation layer instead."
         )
+    return hidden.half().cpu().numpy()
 
 
 def write_shard(path: Path, rows: np.ndarray) -> str:
@@ -225,5 +229,5 @@ def publish(target: Target, shards: list[Shard], hashes: dict[Path, str]) -> Non
         {"file": shard.file, "start": shard.start, "rows": shard.rows, "sha256": hashes.get(path) or file_sha256(path)}
         for shard, path in zip(shards, paths, strict=True)
     ]
-    manifest = target.plan | {"shards": listed, "threads": torch.get_num_threads(), "torch": torch.__version__}
+    manifest = target.plan | {"shards": listed, "torch": torch.__version__}
     write_whole(target.directory / MANIFEST, json.dumps(manifest, indent=2).encode())

@@ -4,7 +4,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,15 +24,6 @@ from precompute.progress import Progress, Step
 
 HOOKS = ("encoder.layer.0", "encoder.layer.1")
 DIES_AT = 3  # shards
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Tiny products gain nothing from a second thread, and lose much where the cores are busy."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture
@@ -62,7 +52,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_row_i_is_what_the_model_hands_on_at_sample_i(workspace: Workspace, config: Config, encoder: Path):
     captured = capture_in_workspace(workspace, config)
     data, model = workspace.dataset("texts"), load_model(encoder).model
-    for context in range(data.contexts):
+    for context in range(0, data.contexts, 5):
         start, stop = data.offsets[context : context + 2]
         with torch.inference_mode():
             tokens = torch.from_numpy(data.tokens[start:stop].astype(np.int64))[None]
@@ -111,6 +101,21 @@ def test_finished_activations_are_not_captured_again(workspace: Workspace, confi
     assert {path: path.stat().st_mtime_ns for path in run(config, workspace, Progress()).rglob("*")} == before
 
 
+def test_the_number_of_threads_changes_neither_the_bytes_nor_the_setting(workspace: Workspace, config: Config):
+    before = torch.get_num_threads()
+    whole = []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            folder = run(config, workspace, Progress())
+            assert torch.get_num_threads() == threads
+            whole.append(contents(folder))
+            shutil.rmtree(folder)
+    finally:
+        torch.set_num_threads(before)
+    assert whole[0] == whole[1]
+
+
 def test_a_hook_that_is_missing_is_added_without_touching_the_others(workspace: Workspace, config: Config):
     folder = run(config, workspace, Progress())
     whole = contents(folder)
@@ -138,7 +143,7 @@ def test_a_killed_run_resumes_at_the_shard_and_ends_the_same_to_the_byte(workspa
     shutil.rmtree(folder)
     code = (
         "import sys, importlib.util as u; s = u.spec_from_file_location('t', sys.argv[1]); t = u.module_from_spec(s);"
-        " s.loader.exec_module(t); t.torch.set_num_threads(1);"
+        " s.loader.exec_module(t);"
         " c = t.Config(model=sys.argv[3], dataset='texts', hooks=t.HOOKS, batch_tokens=64, shard_samples=60);"
         " t.run(c, t.Workspace(sys.argv[2]), t.Progress(t.KillAfterShards(t.Path(sys.argv[4]))))"
     )
