@@ -78,11 +78,7 @@ def _page(store: Store, feature: int, facts: Facts, words: list[Any], query: dic
             dcc.Store(id="feature-href"),
             *editor_stores(label),
             feature_header(feature, where, label, facts, layers, step_links(store, feature, view), words),
-            html.Div(
-                first_screen(store, feature, facts, view, lambda: _names(store)),
-                id="feature-first",
-                className="grid is-even",
-            ),
+            html.Div(first, id="feature-first", className="grid is-even"),
             *lower_screens(store, feature, view, columns),
             label_editor(label, author(), f"#{feature} of {store.sae_id}"),
         ],
