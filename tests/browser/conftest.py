@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
@@ -15,6 +15,7 @@ def chromium() -> Iterator[Browser]:
     """One browser for all tests."""
     if not CHROMIUM.exists():
         pytest.fail(f"The browser tests need {CHROMIUM}: install the packages chromium and chromium-driver.")
+    expect.set_options(timeout=20_000)  # of a machine that does other work as well
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
         yield browser
