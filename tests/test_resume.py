@@ -1,0 +1,90 @@
+"""A pipeline that is killed without warning continues where it stopped and ends with the same fingerprints."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from catalog.catalog import Catalog
+from catalog.jobs import jobs
+from loaders.manifest import check_files, read_manifest
+from loaders.workspace import Workspace
+
+OPTIONS = [
+    "--set-id",
+    "tiny",
+    "--context-length",
+    "48",
+    "--tokens",
+    "12000",
+    "--k",
+    "8",
+    "--expansion",
+    "4",
+    "--steps",
+    "150",
+    "--batch",
+    "512",
+]
+HOOKS = ["encoder.layer.0", "encoder.layer.1"]
+
+
+def start_build(source: Workspace, target: Path) -> subprocess.Popen[str]:
+    """`loupe build` with the settings of the session's workspace, into a directory of its own."""
+    model, texts = source.root / "models" / "tiny", source.root / "texts.jsonl"
+    command = [sys.executable, "-m", "loupe", "build", "--workspace", str(target), "--model", str(model)]
+    command += ["--source", str(texts), "--hooks", *HOOKS, *OPTIONS]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    """Wait until a file of the pipeline appears, or the pipeline ends."""
+    deadline = time.monotonic() + 240
+    while not list(path.parent.glob(path.name)) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def test_a_pipeline_killed_in_its_steps_ends_with_the_fingerprints_of_an_undisturbed_one(workspace, tmp_path):
+    target = tmp_path / "killed"
+    moments = [
+        "datasets/.texts*",
+        "saes/tiny-l0/metrics.jsonl",
+        "stores/tiny-l0@texts/tables/stats*",
+        "saes/tiny-l1/cfg.json",
+    ]
+    for moment in moments:
+        process = start_build(workspace, target)
+        wait_for(target / moment, process)
+        assert process.poll() is None, f"the build ended before {moment}: {process.communicate()[1][-500:]}"
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    process = start_build(workspace, target)
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    killed = Workspace(target)
+    assert killed.store_ids() == workspace.store_ids()
+    for store_id in workspace.store_ids():
+        wanted, found = (read_manifest(w.store_dir(store_id), "store") for w in (workspace, killed))
+        assert found["fingerprints"] == wanted["fingerprints"]
+        assert _hashes(found) == _hashes(wanted)
+        check_files(killed.store_dir(store_id), found, hashes=True)
+    wanted, found = (read_manifest(w.layers_dir("tiny"), "layers") for w in (workspace, killed))
+    assert found["pairs"] == wanted["pairs"]
+    assert {job.status for job in jobs(Catalog(killed.catalog_url))} == {"done"}
+
+
+def _hashes(manifest: dict) -> dict[str, str]:
+    return {name: entry["sha256"] for name, entry in manifest["files"].items()}
+
+
+def test_a_second_pipeline_on_the_same_workspace_is_refused_in_one_sentence(workspace, tmp_path):
+    first = start_build(workspace, tmp_path)
+    wait_for(tmp_path / "datasets", first)
+    second = start_build(workspace, tmp_path)
+    said = second.communicate(timeout=120)[1]
+    first.terminate()
+    first.communicate(timeout=60)
+    assert second.returncode == 2
+    assert said.startswith("loupe: Another pipeline (process ")
+    assert first.returncode == 130
