@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerBase
 from loaders.errors import BadInput
 from precompute.corpora.documents import Document
 
-DOCUMENTS_AT_ONCE = 64
+DOCUMENTS_AT_ONCE = 16
 
 
 class TokenContext(NamedTuple):

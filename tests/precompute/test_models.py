@@ -100,6 +100,14 @@ def test_a_folder_that_is_no_model_is_one_sentence(tmp_path: Path):
     assert "\n" not in str(error.value)
 
 
+def test_weights_that_are_cut_off_are_one_sentence(encoder: Path, tmp_path: Path):
+    copied = shutil.copytree(encoder, tmp_path / "cut")
+    weights = (copied / "model.safetensors").read_bytes()
+    (copied / "model.safetensors").write_bytes(weights[: len(weights) // 2])
+    with pytest.raises(BadInput, match="cannot be loaded as a model"):
+        load_model(copied)
+
+
 def test_a_hook_point_is_a_module_of_the_model(causal: Path):
     model = load_model(causal).model
     assert resolve_hook(model, "transformer.h.1.mlp") is model.transformer.h[1].mlp
