@@ -58,7 +58,6 @@ def create_app(workspace: Workspace, catalog: Catalog | None = None) -> Dash:
         use_pages=True,
         pages_folder=str(ROOT / "pages"),
         assets_folder=str(ROOT / "assets"),
-        assets_ignore=r".*\.md",
         suppress_callback_exceptions=True,
         serve_locally=True,
         title="Loupe",

@@ -58,7 +58,7 @@ def _top_bar() -> html.Header:
             dbc.Select(id="shell-store", options=[], size="sm", className="top-store"),
             html.Div(
                 [
-                    icon("search"),
+                    html.Label([icon("search"), html.Span("Search", className="visually-hidden")], htmlFor="shell-search"),
                     dcc.Input(
                         id="shell-search",
                         type="search",

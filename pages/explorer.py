@@ -95,7 +95,14 @@ def _table(store: Store, view: View) -> html.Section:
         html.Span(id="explorer-filters"),
         html.Span(_missing_words(store), id="explorer-missing"),
     ]
-    return panel("Features", grid, note=note, actions=actions, class_name="is-flush explorer-table")
+    none = html.Div(
+        empty_state(
+            "No feature matches", "Change the filters, or clear them to see every feature.", icon_name="filter"
+        ),
+        id="explorer-none",
+        hidden=True,
+    )
+    return panel("Features", [grid, none], note=note, actions=actions, class_name="is-flush explorer-table")
 
 
 def _densities(store: Store) -> html.Section:
@@ -140,6 +147,7 @@ def _frame(store: Store) -> Any:
     Output("explorer-filters", "children"),
     Output("explorer-href", "data"),
     Output("explorer-clear", "disabled"),
+    Output("explorer-none", "hidden"),
     Output("explorer-map", "figure", allow_duplicate=True),
     Output("explorer-densities", "figure"),
     Input("explorer-grid", "getRowsRequest"),
@@ -149,7 +157,7 @@ def _frame(store: Store) -> Any:
 def serve_rows(request: dict[str, Any] | None, store_id: str) -> Any:
     """Answer the grid's request for a block of rows; with the first block everything that depends on the view."""
     if request is None:
-        return (no_update,) * 7
+        return (no_update,) * 8
     store, view = context.workspace().open_store(store_id), view_of_request(request)
     frame = _frame(store)
     rows, kept = page(frame, view, request["startRow"], request["endRow"])
@@ -157,7 +165,7 @@ def serve_rows(request: dict[str, Any] | None, store_id: str) -> Any:
     tables = set(store.manifest["tables"])
     response = {"rowData": [row_of(row, store, tables) for row in rows.to_dict("records")], "rowCount": found}
     if request["startRow"] > 0:
-        return (response, *(no_update,) * 6)
+        return (response, *(no_update,) * 7)
     words = f"{count(found)} of {plural(len(frame), 'feature')}"
     map_patch, density_patch = Patch(), Patch()
     map_patch["data"][0]["selectedpoints"] = dimmed(kept)
@@ -169,6 +177,7 @@ def serve_rows(request: dict[str, Any] | None, store_id: str) -> Any:
         describe(view),
         urls.explorer(store_id, **view.to_query()),
         not view.filters,
+        found > 0,
         map_patch if store.has("map") else no_update,
         density_patch,
     )

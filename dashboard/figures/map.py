@@ -114,8 +114,8 @@ def density_histogram(density: np.ndarray, kept: np.ndarray | None = None) -> go
 
 def _edges(density: np.ndarray) -> np.ndarray:
     living = density[density > 0]
-    low = np.floor(np.log10(living.min())) if len(living) else -2.0
-    return np.linspace(low, 2.0, int(round((2.0 - low) * BINS_PER_DECADE)) + 1)
+    low = float(np.floor(np.log10(living.min()))) if len(living) else -2.0
+    return np.linspace(low, 2.0, round((2.0 - low) * BINS_PER_DECADE) + 1)
 
 
 def binned(density: np.ndarray, edges: np.ndarray | None = None, kept: np.ndarray | None = None) -> list[int]:
