@@ -31,8 +31,8 @@ class Config:
     """Steps after those."""
     seed: int = 0
     """Seed of the optimisation; the same seed gives the same bytes."""
-    jobs: int = 2
-    """Threads."""
+    jobs: int = 1
+    """Threads; the same bytes whatever their number. More than one pays on idle cores only: waiting threads spin."""
 
 
 def run(config: Config, workspace: Workspace, progress: Progress) -> Path:

@@ -52,7 +52,7 @@ def test_rows_out_of_order_are_a_mistake(tmp_path):
 
 @pytest.mark.parametrize("module", [stats, histograms, idf, tokens, breakdowns, neighbours, feature_map])
 def test_a_table_that_is_there_is_kept(tiny, module):
-    tiny.compute(module, **({"jobs": 1} if module is feature_map else {}))
+    tiny.compute(module)
     path = module.run(module.Config("sae@words"), tiny.workspace, Progress())
     before = path.stat().st_mtime_ns
     module.run(module.Config("sae@words"), tiny.workspace, Progress())
