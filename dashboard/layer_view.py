@@ -42,7 +42,7 @@ def read_view(layers: LayerSet, pair: str | None, fate: str | None, row: str | N
     numbers = [int(part) for part in parts if part.isascii() and part.isdigit() and len(part) < 4]
     is_pair = len(parts) == len(numbers) == 2 and numbers[0] < numbers[1] < len(layers.members)
     earlier, later = numbers if is_pair else (0, 1)
-    return View(earlier, later, fate if fate in fates else fates[0], row or "")
+    return View(earlier, later, fate if fate and fate in fates else fates[0], row or "")
 
 
 def open_members(workspace: Workspace, layers: LayerSet) -> list[Store]:

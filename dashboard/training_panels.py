@@ -44,7 +44,7 @@ PANELS = (
 class Settings(NamedTuple):
     """What the controls say: smoothing weight in [0, 0.99], logarithmic axes, and x in steps or seconds."""
 
-    smoothing: float = 0.6
+    smoothing: float = 0.0
     is_log_y: bool = False
     is_log_x: bool = False
     by_time: bool = False

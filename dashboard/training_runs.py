@@ -12,6 +12,8 @@ from loaders.workspace import Workspace
 
 DASHES = ("solid", "dash", "dot")
 SYMBOLS = ("circle", "square", "diamond")
+MOST_CHOSEN = 7  # so many colours tell runs apart; without a choice in the URL no more are drawn
+NOTHING = "none"  # in the URL: every run was unticked
 STATUS_WORDS = {"running": "running", "done": "finished", "failed": "failed", "stopped": "stopped"}
 
 
@@ -63,6 +65,20 @@ def collect(workspace: Workspace, catalog: Catalog, now: datetime | None = None)
         _describe(workspace, sae_id, latest.get(sae_id), stores.get(sae_id), looks[sae_id], sae_id in finished, now)
         for sae_id in ids
     ]
+
+
+def choose(found: list[TrainingRun], wanted: str | None) -> tuple[list[TrainingRun], list[str]]:
+    """The runs that a URL names (all of them, up to seven, where it names none) and the names that are no runs."""
+    if wanted == NOTHING:
+        return [], []
+    if wanted:
+        names = [name for name in wanted.split(",") if name]
+        known = {run.sae_id for run in found}
+        return [run for run in found if run.sae_id in names], [name for name in names if name not in known]
+    if len(found) <= MOST_CHOSEN:
+        return found, []
+    newest = sorted(found, key=lambda run: (run.status != "running", -run.started))[:MOST_CHOSEN]
+    return [run for run in found if run in newest], []
 
 
 class Place(NamedTuple):

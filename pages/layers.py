@@ -211,8 +211,8 @@ def show_fate(pair: str, fate: str, set_id: str, row: str) -> tuple[Any, ...]:
     chosen = view.row if view.row in known else rows[0]["id"] if rows else None
     names = (stores[view.earlier].sae_id, stores[view.later].sae_id)
     real = layers.flows(view.earlier, view.later).query("side == 'source'")["pearson"].to_numpy()
-    table = match_table(rows, names, chosen, has_cosine=layers.has_shared_basis, height=TABLE_HEIGHT)
-    none = empty_state(f"No {fate} between {names[0]} and {names[1]}", FATE_WORDS[fate])
+    none = f"No {fate} between {names[0]} and {names[1]}"
+    table = match_table(rows, names, chosen, none, has_cosine=layers.has_shared_basis, height=TABLE_HEIGHT)
     return (
         draw_flow(layer_nodes(layers, stores), steps_shown(layers, view), chosen=f"{pair}/{fate}", height=FLOW_HEIGHT),
         fate_options(*fate_counts(layers, view.earlier, view.later), FATE_WORDS),
@@ -226,7 +226,7 @@ def show_fate(pair: str, fate: str, set_id: str, row: str) -> tuple[Any, ...]:
         [html.B(text) if is_stressed else text for text, is_stressed in null_sentence(layers, stores, view)],
         dead_words(layers, stores, view),
         f"{fate.capitalize()}: {names[0]} → {names[1]}",
-        table if rows else none,
+        table,
         _row_words(len(rows), total, fate),
     )
 
@@ -261,7 +261,7 @@ def show_examples(
     row = next((row for row in rows or [] if row["id"] in ids), None)
     href = urls.layers(set_id, pair=pair, fate=fate, row=row["id"] if row else None)
     if row is None:
-        return empty_state("No pair is chosen", "Choose a row of the table."), "", "", href
+        return empty_state("Nothing to compare", "Choose a row of the table."), "", "", href
     layers, stores, view = _open(set_id, pair, fate, row["id"])
     found = compare_features(layers, stores, view, row)
     return comparison(found.sides), found.words, row["id"], href

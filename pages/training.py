@@ -8,7 +8,7 @@ from dash import ClientsideFunction, Input, Output, State, callback, clientside_
 from catalog.jobs import jobs
 from dashboard import urls
 from dashboard.components import empty_state, panel, plural
-from dashboard.components.training import FVU_WORDS, config_table, controls, curve_panel, graph, runs_table
+from dashboard.components.training import BLANK, FVU_WORDS, config_table, controls, curve_panel, graph, runs_table
 from dashboard.context import catalog, workspace
 from dashboard.figures.theme import CONFIG
 from dashboard.figures.training import draw_densities
@@ -23,41 +23,32 @@ from dashboard.training_panels import (
     unfinite,
     write_settings,
 )
-from dashboard.training_runs import TrainingRun, collect, compare_configs
+from dashboard.training_runs import MOST_CHOSEN, NOTHING, TrainingRun, choose, collect, compare_configs
 
 dash.register_page(__name__, path="/training", title="Training · Loupe")
 
 POLL_MS = 2_000
 CURVE_HEIGHT = 200
 FIGURE_HEIGHT = 290
-MOST_CHOSEN = 7  # so many colours tell runs apart; without a choice in the URL no more are drawn
-NOTHING = "none"  # in the URL: every run was unticked
 
 
 def layout(
     runs: str | None = None, smooth: str | None = None, log: str | None = None, x: str | None = None, **_: str
 ) -> html.Div:
     """The whole page for a URL; `runs` are SAE ids separated by commas."""
+    return html.Div(_page(runs, read_settings(smooth, log, x)), id="training-page", className="page")
+
+
+def _page(wanted: str | None, settings: Settings) -> list[Any]:
     found = collect(workspace(), catalog())
+    title = [
+        html.H1("Training", className="page-title"),
+        html.P("Curves of every SAE, while it trains and afterwards.", className="page-lead"),
+    ]
     if not found:
-        return html.Div(
-            [_header(""), html.Div(_nothing_yet(), id="training-body", className="stack")], className="page"
-        )
-    body = _body(found, runs, read_settings(smooth, log, x))
-    return html.Div(
-        [_header(_live_words(found)), html.Div(body, id="training-body", className="stack")], className="page"
-    )
-
-
-def _header(live: str) -> html.Div:
-    return html.Div(
-        [
-            html.H1("Training", className="page-title"),
-            html.P("Curves of every SAE, while it trains and afterwards.", className="page-lead"),
-            html.Div(live, id="training-live", className="page-actions", role="status"),
-        ],
-        className="page-header",
-    )
+        return [html.Div(title, className="page-header"), *_nothing_yet()]
+    live = html.Div(_live_words(found), id="training-live", className="page-actions num", role="status")
+    return [html.Div([*title, live], className="page-header"), *_body(found, wanted, settings)]
 
 
 def _nothing_yet() -> list[Any]:
@@ -85,9 +76,7 @@ def _is_busy() -> bool:
 
 def _body(found: list[TrainingRun], wanted: str | None, settings: Settings) -> list[Any]:
     chosen, unknown = choose(found, wanted)
-    note = plural(len(found), "run")
-    if unknown:
-        note += f" · not in this workspace: {', '.join(unknown)}"
+    note = "the ticked ones are drawn" + (f" · not in this workspace: {', '.join(unknown)}" if unknown else "")
     axes = [name for name, is_on in (("y", settings.is_log_y), ("x", settings.is_log_x)) if is_on]
     return [
         dcc.Interval(id="training-poll", interval=POLL_MS, disabled=not _is_live(found)),
@@ -100,7 +89,7 @@ def _body(found: list[TrainingRun], wanted: str | None, settings: Settings) -> l
                 runs_table(run_rows(found), [run.sae_id for run in chosen]),
                 html.P(FVU_WORDS, className="training-words muted"),
             ],
-            note=[html.Span(note, id="training-note"), " · the ticked ones are drawn"],
+            note=html.Span(note, id="training-note"),
             min_height=120,
         ),
         html.Div(
@@ -140,20 +129,6 @@ def _body(found: list[TrainingRun], wanted: str | None, settings: Settings) -> l
     ]
 
 
-def choose(found: list[TrainingRun], wanted: str | None) -> tuple[list[TrainingRun], list[str]]:
-    """The runs that a URL names (all of them, up to seven, where it names none) and the names that are no runs."""
-    if wanted == NOTHING:
-        return [], []
-    if wanted:
-        names = [name for name in wanted.split(",") if name]
-        known = {run.sae_id for run in found}
-        return [run for run in found if run.sae_id in names], [name for name in names if name not in known]
-    if len(found) <= MOST_CHOSEN:
-        return found, []
-    newest = sorted(found, key=lambda run: (run.status != "running", -run.started))[:MOST_CHOSEN]
-    return [run for run in found if run in newest], []
-
-
 def _is_live(found: list[TrainingRun]) -> bool:
     return any(run.status == "running" for run in found) or _is_busy()
 
@@ -167,19 +142,19 @@ def _live_words(found: list[TrainingRun]) -> Any:
 
 
 @callback(
-    Output("training-body", "children"),
+    Output("training-page", "children"),
     Input("training-wake", "n_intervals"),
     prevent_initial_call=True,
 )
 def wake(_: int | None) -> Any:
     """Replace the empty page as soon as the first run has started."""
-    found = collect(workspace(), catalog())
-    return _body(found, None, Settings()) if found else no_update
+    return _page(None, Settings()) if collect(workspace(), catalog()) else no_update
 
 
 @callback(
     *[Output(f"training-curve-{panel.name}", "figure") for panel in PANELS],
     Output("training-runs", "rowData"),
+    Output("training-runs", "selectedRows"),
     Output("training-live", "children"),
     Output("training-warning", "children"),
     Output("training-poll", "disabled"),
@@ -197,24 +172,29 @@ def wake(_: int | None) -> Any:
 def draw(
     _n: int | None, _generation: Any, selected: Any, smoothing: float, log: list[str], x: str, seen: Any, statuses: Any
 ) -> list[Any]:
-    """Draw the ticked runs; a poll that finds nothing new sends nothing."""
+    """Draw the ticked runs; a run that starts while all are ticked joins them, a poll that finds nothing new is silent."""
     found = collect(workspace(), catalog())
     now = [[run.sae_id, run.status, run.curves.step, run.quality.fvu] for run in found]
     status_of = {run.sae_id: run.status for run in found}
     is_live = _is_live(found)
     if ctx.triggered_id == "training-poll" and now == seen:
-        return [*[no_update] * (len(PANELS) + 3), not is_live, no_update, no_update]
-    chosen = _selected(found, selected)
+        return [*[no_update] * (len(PANELS) + 4), not is_live, no_update, no_update]
+    ticked = _ids(selected)
+    started = status_of.keys() - (statuses or status_of).keys()
+    if started and ticked == (statuses or {}).keys() and len(found) <= MOST_CHOSEN:
+        ticked |= started
+    chosen = [run for run in found if run.sae_id in ticked]
     settings = Settings(smoothing, "y" in log, "x" in log, x == "time")
     figures = [draw_panel(one, chosen, settings, height=CURVE_HEIGHT) for one in PANELS]
     rows = no_update if now == seen else run_rows(found)
     changed = status_of if status_of != statuses else no_update
-    return [*figures, rows, _live_words(found), _warning(chosen), not is_live, now, changed]
+    selection = {"ids": sorted(ticked)} if started & ticked else no_update
+    return [*figures, rows, selection, _live_words(found), _warning(chosen), not is_live, now, changed]
 
 
-def _selected(found: list[TrainingRun], selected: Any) -> list[TrainingRun]:
-    ids = set(selected["ids"]) if isinstance(selected, dict) else {row["id"] for row in selected or []}
-    return [run for run in found if run.sae_id in ids]
+def _ids(selected: Any) -> set[str]:
+    """Ids of the ticked rows: rows once the table is there, ids where the page asked for them."""
+    return set(selected["ids"]) if isinstance(selected, dict) else {row["id"] for row in selected or []}
 
 
 def _warning(chosen: list[TrainingRun]) -> str:
@@ -243,9 +223,9 @@ def _warning(chosen: list[TrainingRun]) -> str:
 def compare(selected: Any, _generation: Any, _statuses: Any) -> tuple[Any, ...]:
     """Frontier of all finished SAEs; densities and configurations of the ticked ones."""
     found = collect(workspace(), catalog())
-    chosen = _selected(found, selected)
+    chosen = [run for run in found if run.sae_id in _ids(selected)]
     measured = [run.quality.rows for run in found if run.quality.fvu is not None and run.quality.rows]
-    frontier_note = f"{plural(len(measured), 'finished SAE')}, held-out rows"
+    frontier_note = f"{plural(len(measured), 'finished SAE')}, held-out rows" if measured else "no SAE has finished yet"
     if measured:
         low, high = min(measured), max(measured)
         frontier_note += f" ({low:,} each)" if low == high else f" ({low:,} to {high:,})"
@@ -253,7 +233,7 @@ def compare(selected: Any, _generation: Any, _statuses: Any) -> tuple[Any, ...]:
     differing = sum(differs for _, _, differs in rows)
     config_note = f"{plural(len(rows), 'field')}, {differing:,} in which the ticked runs differ" if rows else ""
     return (
-        draw_runs_frontier(found, chosen, height=FIGURE_HEIGHT),
+        draw_runs_frontier(found, chosen, height=FIGURE_HEIGHT) if measured else {"layout": BLANK},
         frontier_note,
         *_densities(chosen),
         config_table([run.sae_id for run in chosen], rows),
@@ -295,8 +275,7 @@ def name_view(selected: Any, smoothing: float, log: list[str], x: str, rows: lis
     """The URL of what is shown."""
     settings = Settings(smoothing, "y" in log, "x" in log, x == "time")
     known = [row["id"] for row in rows]
-    ids = set(selected["ids"]) if isinstance(selected, dict) else {row["id"] for row in selected or []}
-    names = [name for name in known if name in ids]
+    names = [name for name in known if name in _ids(selected)]
     is_all = len(names) == len(known) <= MOST_CHOSEN
     return urls.training(None if is_all else names or [NOTHING], **write_settings(settings))
 

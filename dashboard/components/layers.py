@@ -84,9 +84,10 @@ def pair_controls(pairs: Sequence[tuple[str, str]], pair: str, options: list[dic
 
 
 def match_table(
-    rows: list[dict[str, Any]], names: tuple[str, str], chosen: str | None, *, has_cosine: bool, height: int
+    rows: list[dict[str, Any]], names: tuple[str, str], chosen: str | None, none: str, *, has_cosine: bool, height: int
 ) -> dag.AgGrid:
-    """One row for each pair; the chosen one is marked. `names` are those of the earlier and the later layer."""
+    """One row for each pair; the chosen one is marked. `names` are those of the earlier and the later layer;
+    `none` is the sentence for a table without rows."""
     measures = [
         ("both", "Both", ",", "Samples on which both fire"),
         ("pearson", "Pearson", ".3f", "Correlation of the activations over all samples, zeros included"),
@@ -148,6 +149,7 @@ def match_table(
             "paginationPageSize": PAGE_ROWS,
             "paginationPageSizeSelector": False,
             "tooltipShowDelay": 400,
+            "localeText": {"noRowsToShow": none},
         },
         className="compact-grid layers-grid",
         style={"height": f"{height}px", "width": "100%"},

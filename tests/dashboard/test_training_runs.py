@@ -21,7 +21,7 @@ from dashboard.training_panels import (
     unfinite,
     write_settings,
 )
-from dashboard.training_runs import Place, assign_looks, collect, compare_configs, flatten
+from dashboard.training_runs import MOST_CHOSEN, NOTHING, Place, assign_looks, choose, collect, compare_configs, flatten
 from loaders.workspace import Workspace
 
 NOW = datetime(2030, 1, 1, 12, 0, tzinfo=UTC)
@@ -117,6 +117,25 @@ def test_saes_that_stand_alone_take_colours_in_the_order_of_training():
     assert (looks["y"].colour, looks["x"].colour) == OKABE_ITO[:2]
 
 
+def test_without_a_choice_all_runs_are_drawn_or_the_newest_of_many(workspace, catalog):
+    for number in range(MOST_CHOSEN):
+        train(workspace, catalog, f"a-{number}", [1.0], started=NOW + timedelta(seconds=number))
+    found = collect(workspace, catalog, NOW)
+    assert choose(found, None) == (found, [])
+    train(workspace, catalog, "a-newest", [1.0], started=NOW + timedelta(seconds=99))
+    chosen, _ = choose(collect(workspace, catalog, NOW), None)
+    assert [run.sae_id for run in chosen] == [*(f"a-{number}" for number in range(1, MOST_CHOSEN)), "a-newest"]
+
+
+def test_the_url_chooses_runs_and_unknown_names_are_given_back(workspace, catalog):
+    train(workspace, catalog, "a-l1", [1.0])
+    train(workspace, catalog, "a-l3", [1.0])
+    found = collect(workspace, catalog, NOW)
+    chosen, unknown = choose(found, "a-l3,gone")
+    assert ([run.sae_id for run in chosen], unknown) == (["a-l3"], ["gone"])
+    assert choose(found, NOTHING) == ([], [])
+
+
 def test_a_configuration_is_compared_field_by_field_the_differing_ones_first(workspace, catalog):
     train(workspace, catalog, "a-l1", [1.0], config={"k": 32, "lr": 0.003, "optimiser": {"name": "adam"}})
     train(workspace, catalog, "a-l3", [1.0], config={"k": 32, "lr": 0.001, "steps": 5})
@@ -145,7 +164,7 @@ def test_a_spike_reaches_the_figure_of_a_long_run(workspace, catalog):
     values[12_345] = 77.0
     train(workspace, catalog, "a-l1", values.tolist(), total=20_000)
     loss = next(panel for panel in PANELS if panel.name == "loss")
-    faint, _ = draw_panel(loss, collect(workspace, catalog, NOW), Settings(), height=200).data
+    faint, _ = draw_panel(loss, collect(workspace, catalog, NOW), Settings(0.6), height=200).data
     assert max(faint.y) == 77.0
     assert len(faint.y) < 1_000
 
@@ -155,7 +174,7 @@ def test_curves_run_over_steps_or_over_seconds(workspace, catalog):
     found = collect(workspace, catalog, NOW)
     by_step = draw_panel(PANELS[0], found, Settings(), height=200)
     by_time = draw_panel(PANELS[0], found, Settings(by_time=True), height=200)
-    assert list(by_step.data[1].x) == [1, 2] and list(by_time.data[1].x) == [0.5, 1.0]
+    assert list(by_step.data[0].x) == [1, 2] and list(by_time.data[0].x) == [0.5, 1.0]
     assert by_time.layout.xaxis.title.text == "seconds of training"
 
 
@@ -178,7 +197,7 @@ def test_the_frontier_holds_finished_saes_only(workspace, catalog):
 
 @pytest.mark.parametrize(
     "settings",
-    [Settings(), Settings(0.0), Settings(0.9, True, False, True), Settings(0.25, True, True, False)],
+    [Settings(), Settings(0.5), Settings(0.9, True, False, True), Settings(0.25, True, True, False)],
 )
 def test_settings_survive_the_url(settings):
     written = write_settings(settings)
