@@ -57,17 +57,17 @@ class Config:
     """Dimensions of the residual stream."""
     heads: int = 4
     """Attention heads of a block."""
-    steps: int = 900
+    steps: int = 2400
     """Optimiser steps; every context is read once."""
-    batch: int = 32
+    batch: int = 16
     """Contexts per step."""
     lr: float = 3e-3
     """Peak learning rate of AdamW: linear warm-up, then a cosine to zero."""
-    warmup: int = 40
+    warmup: int = 80
     """Steps of the warm-up."""
     held_out: int = 500
     """Contexts that the accuracy is measured on."""
-    checkpoint_every: int = 100
+    checkpoint_every: int = 200
     """Steps between two checkpoints."""
     threads: int = 0
     """Threads of torch; 0 takes what torch finds. Recorded, and kept by a resumed run."""
@@ -135,6 +135,7 @@ def build_model(config: Config) -> GPT2LMHeadModel:
             n_embd=config.width,
             n_layer=config.layers,
             n_head=config.heads,
+            activation_function="relu",
             initializer_range=config.width**-0.5,  # the usual 0.02 suits wide models; a narrow one sits still for long
             resid_pdrop=0.0,
             embd_pdrop=0.0,

@@ -1,8 +1,8 @@
 """A planted grammar of about 100 words whose right continuations are known.
 
 Three constructions: a verb agrees with its subject across attractor nouns and brackets ("the dogs near the cat run"), a
-closing bracket matches the innermost open one, and a name is recalled from a pair introduced before ("anna met bob.
-... later anna called bob"). Hands on contexts as token ids, readable text, metadata and the truth about each position.
+closing bracket matches the innermost open one, and a name that was introduced is recalled ("anna met bob. ... later mr
+bob"). Hands on contexts as token ids, readable text, metadata and the truth about each position.
 """
 
 import random
@@ -29,10 +29,9 @@ ROLES: dict[str, tuple[str, ...]] = {
     "preposition": ("near", "behind", "beside", "with", "above", "under"),
     "adjective": ("old", "young", "small", "tall", "happy", "quiet", "red", "blue"),
     "adverb": ("today", "often", "again", "outside"),
-    "name": (
-        *("anna", "bob", "carla", "david", "emma", "frank", "greta", "henry"),
-        *("irene", "jack", "karen", "louis", "maria", "noah", "olga", "peter"),
-    ),
+    "woman's name": ("anna", "carla", "emma", "greta", "irene", "karen", "maria", "olga"),
+    "man's name": ("bob", "david", "frank", "henry", "jack", "louis", "noah", "peter"),
+    "title": ("ms", "mr"),  # of women, of men
     "introducing verb": ("met", "knew"),
     "recalling adverb": ("later", "then", "soon"),
     "recalling verb": ("called", "thanked", "helped", "praised"),
@@ -41,8 +40,8 @@ VOCABULARY: tuple[str, ...] = tuple(word for words in ROLES.values() for word in
 TOKEN_IDS: dict[str, int] = {word: i for i, word in enumerate(VOCABULARY)}
 
 CONSTRUCTIONS = ("agreement", "brackets", "recall")
-COLUMNS = ("construction", "depth", "attractors", "pairs")
-MAX_DEPTH, MAX_PAIRS = 3, 2
+COLUMNS = ("construction", "depth", "attractors", "names")
+MAX_DEPTH = 3  # brackets open at once
 
 
 class MarkedContext(NamedTuple):
@@ -51,7 +50,7 @@ class MarkedContext(NamedTuple):
     `truth[i]` is the construction (index into CONSTRUCTIONS) that determines token i + 1 from the tokens up to i, or -1.
     Under "brackets" and "recall" exactly that token is right; under "agreement" any verb of its number is. `is_hard[i]`
     marks the determined positions that need more than the nearest candidate: a noun of the other number or a bracket
-    stands between subject and verb, another bracket is open or was closed inside, two pairs of names are known.
+    stands between subject and verb, another bracket is open or was closed inside, the other name came last.
     """
 
     tokens: list[int]  # [n], the first is <bos>
@@ -83,8 +82,7 @@ def _compose(rng: random.Random) -> MarkedContext:
     length = rng.randint(SHORTEST_DRAWN, MAX_TOKENS)
     draft = _Draft(rng)
     if construction in ("recall", "mixed"):
-        for _ in range(rng.randint(1, MAX_PAIRS)):
-            draft.introduce()
+        draft.introduce()
     draft.sentence(construction)
     while True:
         end, depth, attractors = len(draft.words), draft.depth, draft.attractors
@@ -100,7 +98,7 @@ class _Draft:
         self.rng = rng
         self.words: list[str] = [BOS]
         self.determined: list[tuple[int, bool]] = [(-1, False)]  # (construction, hard) of each word
-        self.pairs: list[tuple[str, str]] = []
+        self.names: dict[str, str] = {}  # by title
         self.depth = 0
         self.attractors = 0
 
@@ -112,10 +110,9 @@ class _Draft:
         return self.rng.choice(ROLES[role])
 
     def introduce(self) -> None:
-        """Write "anna met bob."."""
-        known = {name for pair in self.pairs for name in pair}
-        first, second = self.rng.sample([name for name in ROLES["name"] if name not in known], 2)
-        self.pairs.append((first, second))
+        """Write "anna met bob": a woman and a man, in either order."""
+        self.names = {"ms": self.any_of("woman's name"), "mr": self.any_of("man's name")}
+        first, second = self.rng.sample(list(self.names.values()), 2)
         for word in (first, self.any_of("introducing verb"), second, "."):
             self.add(word)
 
@@ -132,11 +129,17 @@ class _Draft:
         self.add(".")
 
     def recall(self) -> None:
-        """Write "later anna called bob": after "called", the name that was introduced with anna is the only right one."""
-        first, second = self.rng.choice(self.pairs)
-        for word in (self.any_of("recalling adverb"), first, self.any_of("recalling verb")):
-            self.add(word)
-        self.add(second, "recall", hard=len(self.pairs) > 1)
+        """Write "later mr bob called ms anna": after a title, only the name that was introduced is right."""
+        self.add(self.any_of("recalling adverb"))
+        first, second = self.rng.sample(ROLES["title"], 2)
+        self.address(first)
+        self.add(self.any_of("recalling verb"))
+        self.address(second)
+
+    def address(self, title: str) -> None:
+        self.add(title)
+        nearest = next(word for word in reversed(self.words) if word in self.names.values())
+        self.add(self.names[title], "recall", hard=nearest != self.names[title])
 
     def clause(self, most_attractors: int, inner: int, level: int) -> None:
         """Write "the old dogs near the cat (the boy sleeps) run" with `inner` more levels of brackets and `level` around.
@@ -171,7 +174,7 @@ class _Draft:
         words = self.words[:end]
         text, spans = _write(words)
         following = [*self.determined[1:end], (-1, False)]
-        values = (construction, str(depth), str(attractors), str(len(self.pairs)))
+        values = (construction, str(depth), str(attractors), str(len(self.names)))
         return MarkedContext(
             tokens=[TOKEN_IDS[word] for word in words],
             text=text,

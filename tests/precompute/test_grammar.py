@@ -42,13 +42,13 @@ def right_continuations(words: list[str]) -> list[tuple[str, set[str]]]:
     closer_of = dict(zip(ROLES["opener"], ROLES["closer"], strict=True))
     subjects: list[str] = []
     brackets: list[str] = []
-    partner: dict[str, str] = {}
+    name_of: dict[str, str] = {}
     found = []
     for i, word in enumerate(words):
         before, role = roles[words[i - 1]], roles[word]
         verb = before.endswith(("singular verb", "plural verb"))
-        if before == "recalling verb":
-            found.append(("recall", {partner[words[i - 2]]}))
+        if before == "title":
+            found.append(("recall", {name_of[words[i - 1]]}))
         elif verb and brackets:
             found.append(("brackets", {closer_of[brackets.pop()]}))
         elif role in ("singular verb", "plural verb"):
@@ -57,8 +57,8 @@ def right_continuations(words: list[str]) -> list[tuple[str, set[str]]]:
             found.append(("", set()))
         if role == "opener":
             brackets.append(word)
-        elif role == "introducing verb":
-            partner[words[i - 1]] = words[i + 1]
+        elif role.endswith("name"):
+            name_of["ms" if role == "woman's name" else "mr"] = word
         elif word == "the" and before in ("opener", "full stop", "special"):
             noun = next(later for later in words[i:] if roles[later].endswith("noun"))
             subjects.append(roles[noun])
@@ -113,7 +113,7 @@ def test_contexts_depend_on_split_seed_and_number_alone(contexts: list[MarkedCon
 def test_contexts_fit_the_model_and_carry_every_column(contexts: list[MarkedContext]) -> None:
     assert max(len(context.tokens) for context in contexts) <= MAX_TOKENS
     assert all(tuple(context.metadata) == COLUMNS for context in contexts)
-    for column, least in (("construction", 4), ("depth", 4), ("attractors", 3), ("pairs", 3)):
+    for column, least in (("construction", 4), ("depth", 4), ("attractors", 3), ("names", 2)):
         assert len({context.metadata[column] for context in contexts}) == least
     for context in contexts:
         depths = np.cumsum([(piece in "([{") - (piece in ")]}") for piece in context.text])
