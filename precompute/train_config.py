@@ -35,7 +35,7 @@ class Config:
     """Optimiser steps."""
     batch: int = 2048
     """Rows per step."""
-    lr: float = 3e-3
+    lr: float = 4e-3
     """Peak learning rate of Adam: linear warm-up, then linear decay to zero."""
     warmup: float = 0.05
     """Share of the steps that the warm-up takes."""
