@@ -64,15 +64,14 @@ class Dataset:
         """Token id at each sample, u32 [n]."""
         return self.tokens[self.samples[np.asarray(samples, dtype=np.int64)]]
 
-    def metadata(self, contexts: np.ndarray) -> pd.DataFrame:
-        """Text and metadata of the given contexts, one row each, in their order."""
+    def metadata(self, contexts: np.ndarray) -> list[dict[str, Any]]:
+        """Text and metadata of the given contexts, in their order: `text` and one key per column, None where missing."""
         wanted = np.asarray(contexts, dtype=np.int64)
         groups = np.searchsorted(self._group_starts, wanted, side="right") - 1
-        rows = [
+        return [
             self._row_group(int(group)).slice(int(context - self._group_starts[group]), 1).to_pylist()[0]
             for context, group in zip(wanted, groups, strict=True)
         ]
-        return pd.DataFrame(rows, columns=["text", *self.columns])
 
     def _read_row_group(self, group: int) -> Any:
         return self._contexts.read_row_group(group)

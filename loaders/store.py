@@ -1,5 +1,6 @@
 """A store answers the domain's questions about one SAE over one dataset, each exactly, from any loader."""
 
+from collections.abc import Callable
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ from loaders.schema import BREAKDOWNS
 from loaders.tables import GroupedTable, has_table, read_parquet_table
 from loaders.token_ranking import TokenCounts, rank_bigrams, rank_tokens
 
-LOADERS = {"csc": CscLoader, "batch_scan": BatchScanLoader}
+LOADERS: dict[str, Callable[[Path], ActivationLoader]] = {"csc": CscLoader, "batch_scan": BatchScanLoader}
 
 
 class Histogram(NamedTuple):
@@ -142,7 +143,7 @@ class Store:
     def _show(self, found: FeatureActivations, chosen: Examples) -> Examples:
         samples = np.array([example.sample for example in chosen.items], dtype=np.int64)
         contexts, _ = self.dataset.locate(samples)
-        rows = self.dataset.metadata(contexts).to_dict("records")
+        rows = self.dataset.metadata(contexts)
         items = [make_example(found, self.dataset, sample, row) for sample, row in zip(samples, rows, strict=True)]
         return chosen._replace(items=items)
 
@@ -150,7 +151,7 @@ class Store:
         """One sample in its context, with this feature's activations."""
         found = self.activations(feature_id)
         contexts, _ = self.dataset.locate(np.array([sample]))
-        return make_example(found, self.dataset, sample, self.dataset.metadata(contexts).to_dict("records")[0])
+        return make_example(found, self.dataset, sample, self.dataset.metadata(contexts)[0])
 
     @cached_property
     def _token_counts(self) -> TokenCounts:
@@ -212,7 +213,7 @@ class Store:
 
     def context(self, index: int) -> Context:
         """One whole context; raises FeatureNotFound's sibling BadInput through NumPy only for an index out of range."""
-        row = self.dataset.metadata(np.array([index])).to_dict("records")[0]
+        row = self.dataset.metadata(np.array([index]))[0]
         text = str(row.pop("text"))
         start, stop = int(self.dataset.offsets[index]), int(self.dataset.offsets[index + 1])
         tokens = [self.dataset.vocab[i] for i in self.dataset.tokens[start:stop]]

@@ -15,9 +15,9 @@ BIGRAM_CANDIDATES = 500
 
 
 class TokenCounts(NamedTuple):
-    """`count` and `idf` by token id [vocabulary]; `samples` and `contexts` of the dataset."""
+    """`occurrences` (samples) and `idf` by token id [vocabulary]; `samples` and `contexts` of the dataset."""
 
-    count: np.ndarray
+    occurrences: np.ndarray
     idf: np.ndarray
     samples: int
     contexts: int
@@ -40,14 +40,14 @@ def rank_tokens(found: FeatureActivations, dataset: Dataset, counts: TokenCounts
     means = np.bincount(inverse, found.activations.astype(np.float64), len(ids)) / np.maximum(hits, 1)
     frame = pd.DataFrame({"token": [dataset.vocab[i] for i in ids], "token_id": ids, "n": hits, "mean": means})
     frame["tfidf"] = frame["n"] * counts.idf[ids]
-    frame["rate"] = frame["n"] / counts.count[ids]
+    frame["rate"] = frame["n"] / counts.occurrences[ids]
     frame["lift"] = frame["rate"] / max(len(found.indices) / counts.samples, 1e-300)
     return _best(frame, n, by)
 
 
 def rank_bigrams(found: FeatureActivations, dataset: Dataset, counts: TokenCounts, n: int, by: str) -> pd.DataFrame:
     """The same for pairs (token before, token), within a context; of the `BIGRAM_CANDIDATES` most frequent pairs."""
-    size = np.int64(len(counts.count))
+    size = np.int64(len(counts.occurrences))
     codes, inside = _bigram_codes(found.indices, dataset, size)
     pairs, inverse, hits = np.unique(codes, return_inverse=True, return_counts=True)
     means = np.bincount(inverse, found.activations[inside].astype(np.float64), len(pairs)) / np.maximum(hits, 1)

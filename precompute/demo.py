@@ -12,7 +12,7 @@ from precompute.models import MINILM, hook_points, load_model, model_id
 from precompute.pipeline import Task
 
 MINILM_HOOKS = ("encoder.layer.1", "encoder.layer.3", "encoder.layer.5")
-MINILM_STEPS = (800, 1000, 1600)
+MINILM_STEPS = (600, 600, 800)
 GRAMMAR_HOOKS = ("transformer.h.0", "transformer.h.1", "transformer.h.2", "transformer.h.3")
 
 

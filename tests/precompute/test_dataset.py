@@ -34,10 +34,10 @@ def test_pieces_of_a_context_are_its_text_letter_by_letter(tmp_path: Path, encod
     workspace = Workspace(tmp_path)
     run(Config(id="texts", model=str(encoder), context_length=32, tokens=None), workspace, Progress(), texts=TEXTS)
     dataset = workspace.dataset("texts")
-    rows = dataset.metadata(np.arange(dataset.contexts))
-    assert rows.text.tolist() == TEXTS
+    texts = [row["text"] for row in dataset.metadata(np.arange(dataset.contexts))]
+    assert texts == TEXTS
     assert dataset.pieces(0, TEXTS[0])[:6] == ["", "The ", "Cat ", "sat\n", "on ", "a "]
-    for context, text in enumerate(rows.text):
+    for context, text in enumerate(texts):
         assert "".join(dataset.pieces(context, text)) == text
 
 
@@ -59,8 +59,8 @@ def test_byte_level_tokens_have_exact_pieces_too(tmp_path: Path, causal: Path):
     run(Config(id="texts", model=str(causal), context_length=16, tokens=None), workspace, Progress(), texts=TEXTS)
     dataset = workspace.dataset("texts")
     assert len(dataset.samples) == len(dataset.tokens)
-    for context, text in enumerate(dataset.metadata(np.arange(dataset.contexts)).text):
-        assert "".join(dataset.pieces(context, text)) == text
+    for context, row in enumerate(dataset.metadata(np.arange(dataset.contexts))):
+        assert "".join(dataset.pieces(context, row["text"])) == row["text"]
 
 
 def test_the_dataset_is_the_same_twice_and_another_with_another_seed(tmp_path: Path, encoder: Path):
@@ -225,7 +225,7 @@ def test_token_lists_become_a_dataset(tmp_path: Path):
     assert dataset.sample_tokens(np.arange(4)).tolist() == [1, 2, 1, 3]
     assert dataset.pieces(1, "the dogs") == ["", "the ", "dogs"]
     assert dataset.manifest["description"] == "All 4 words."
-    assert dataset.metadata(np.array([1])).noun.tolist() == ["dogs"]
+    assert dataset.metadata(np.array([1]))[0]["noun"] == "dogs"
 
 
 def test_tokens_beyond_the_vocabulary_are_refused(tmp_path: Path):

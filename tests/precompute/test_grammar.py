@@ -130,7 +130,7 @@ def test_dataset_holds_the_contexts_in_order_and_no_bos_among_its_samples(
     assert 2000 <= len(dataset.samples) < 2000 + MAX_TOKENS
     assert dataset.tokens.tolist() == [token for context in wanted for token in context.tokens]
     assert TOKEN_IDS["<bos>"] not in dataset.sample_tokens(np.arange(len(dataset.samples)))
-    assert dataset.metadata(np.arange(3))["text"].tolist() == [context.text for context in wanted[:3]]
+    assert [row["text"] for row in dataset.metadata(np.arange(3))] == [context.text for context in wanted[:3]]
     assert 0 < dataset.held_out.sum() < len(wanted)
 
 
