@@ -33,6 +33,15 @@ class Layer(NamedTuple):
         return cls(rows, sums, None if decoder is None else unit_rows(decoder))
 
 
+class LinkRule(NamedTuple):
+    """A pair is linked when it correlates more than `floor` and than the `quantile` of the best correlations found under
+    permutations of the samples, one for each of `seeds`."""
+
+    seeds: list[list[int]]
+    quantile: float
+    floor: float
+
+
 class LayerPair:
     """Correlations of all features of an earlier with all features of a later layer, in blocks of the former."""
 
@@ -41,11 +50,11 @@ class LayerPair:
         self.shape = (source.rows.features, target.rows.features)
 
     def match(
-        self, directory: Path, names: tuple[int, int], seeds: list[list[int]], quantile: float, done: Callable[[], None]
+        self, directory: Path, names: tuple[int, int], rule: LinkRule, done: Callable[[], None]
     ) -> dict[str, Any]:
         """Write `matches_<i>_<j>.parquet`, `flows_<i>_<j>.parquet` and `null_<i>_<j>.npy`; return the pair's summary.
 
-        One permutation of the samples is drawn for each of `seeds`; `done` is called after each of len(seeds) + 2 products.
+        `done` is called after each of the rule's permutations and after two more products.
         """
         partners = self._best_partners(None)
         pairs = candidate_pairs(partners)
@@ -53,12 +62,13 @@ class LayerPair:
         both = self._count_both(pairs)
         done()
         draws = []
-        for seed in seeds:
+        for seed in rule.seeds:
             order = np.random.default_rng(seed).permutation(self.source.rows.samples)
             draws.append(self._best_partners(order).target_pearson[self.source.moments.alive])
             done()
         null = np.concatenate([np.empty(0, np.float32), *draws])
-        threshold = null_threshold(null, quantile)
+        chance = null_threshold(null, rule.quantile)
+        threshold = max(chance, rule.floor)
         is_linked = pairs.pearson > threshold
         fates = judge_fates(pairs, is_linked, self.source.moments.alive, self.target.moments.alive)
         suffix = f"{names[0]}_{names[1]}"
@@ -69,6 +79,7 @@ class LayerPair:
             "source": names[0],
             "target": names[1],
             "threshold": threshold,
+            "null_threshold": chance,
             "linked": int(is_linked.sum()),
             "fates": {"source": _count_fates(fates.source), "target": _count_fates(fates.target)},
             "dead": {

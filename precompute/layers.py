@@ -12,7 +12,7 @@ from loaders.manifest import is_published, read_manifest
 from loaders.schema import SCHEMA_VERSION
 from loaders.store import Store
 from loaders.workspace import Workspace
-from precompute.layer_pairs import Layer, LayerPair
+from precompute.layer_pairs import Layer, LayerPair, LinkRule
 from precompute.progress import Progress
 from precompute.publish import list_files, write_json
 from precompute.sample_blocks import SampleBlocks
@@ -30,6 +30,8 @@ class Config:
     """Permutations of the samples for the null."""
     quantile: float = 0.999
     """Pairs are linked when they correlate more than this share of the null's best correlations."""
+    floor: float = 0.0
+    """Smallest correlation that links, however low the null's quantile is; 0.3 is a medium effect (Cohen 1988)."""
     seed: int = 0
     """Seed of the permutations."""
     jobs: int = 2
@@ -60,8 +62,9 @@ def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
                 bar.skip(products)
                 continue
             seeds = [[config.seed, i, j, number] for number in range(config.permutations)]
+            rule = LinkRule(seeds, config.quantile, config.floor)
             pair = LayerPair(layers[i], layers[j], config.jobs)
-            summary = pair.match(work, (i, j), seeds, config.quantile, bar.advance)
+            summary = pair.match(work, (i, j), rule, bar.advance)
             summary |= {"permutations": config.permutations, "seed": config.seed}
             write_json(work / f"pair_{i}_{j}.json", summary)
         _publish(work, target, plan, [work / f"pair_{i}_{j}.json" for i, j in pairs])

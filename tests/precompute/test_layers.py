@@ -70,13 +70,8 @@ def members() -> list[np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory, members) -> Workspace:
-    return write_set(tmp_path_factory.mktemp("layers"), members)
-
-
-@pytest.fixture(scope="module")
-def found(workspace) -> LayerSet:
-    return run(workspace)
+def found(tmp_path_factory: pytest.TempPathFactory, members) -> LayerSet:
+    return run(write_set(tmp_path_factory.mktemp("layers"), members))
 
 
 def test_planted_fates_are_found(found):
@@ -126,6 +121,13 @@ def test_the_null_is_the_best_correlation_with_permuted_samples(found, members):
     assert found.threshold(0, 1) == pytest.approx(np.quantile(found.null(0, 1).astype(float), 0.999))
 
 
+def test_a_floor_unlinks_what_is_above_chance_but_weak(tmp_path, members):
+    pair = run(write_set(tmp_path, members), floor=0.9).pair(0, 1)
+    assert (pair["threshold"], pair["linked"]) == (0.9, 1)
+    assert pair["null_threshold"] < 0.2
+    assert pair["fates"]["source"] == {"persist": 1, "death": 4}
+
+
 def test_partners_lead_from_either_layer_to_the_other(found):
     assert found.best_partner("l0@words", 0, "l1@words").feature_id == 0
     assert found.best_partner("l1@words", 2, "l0@words").feature_id == 1
@@ -133,8 +135,8 @@ def test_partners_lead_from_either_layer_to_the_other(found):
     assert found.best_partner("l0@words", 5, "l1@words") is None
 
 
-def test_a_shared_basis_adds_decoder_cosines(workspace, found):
-    shared = run(workspace, shared_basis=True)
+def test_a_shared_basis_adds_decoder_cosines(tmp_path, members):
+    shared = run(write_set(tmp_path, members), shared_basis=True)
     unit = DECODER / np.linalg.norm(DECODER, axis=1, keepdims=True)
     other = np.roll(unit, 1, axis=0)
     for row in shared.matches(0, 1).itertuples():
