@@ -44,7 +44,7 @@
         }
         const counts = props.data.counts;
         if (counts === null) {
-            return props.data.is_dead ? null : make("span", {className: "muted"}, "being computed");
+            return props.data.is_dead ? null : make("span", {className: "muted"}, "computing");
         }
         const highest = Math.max(...counts);
         if (highest === 0) {

@@ -9,10 +9,21 @@
         return {filterType: "text", type: "contains", filter: words};
     }
 
+    function table() {
+        try {
+            return window.dash_ag_grid.getApi(GRID);
+        } catch (error) {
+            return null; // dash-ag-grid throws while there is no such table
+        }
+    }
+
     function filter(words, selected) {
         const none = window.dash_clientside.no_update;
         const cause = window.dash_clientside.callback_context.triggered.map((item) => item.prop_id);
-        const grid = window.dash_ag_grid.getApi(GRID);
+        const grid = table();
+        if (!grid) {
+            return none;
+        }
         const known = grid.getFilterModel();
         if (cause.includes("explorer-clear.n_clicks")) {
             grid.setFilterModel(null);
@@ -42,7 +53,7 @@
     }
 
     function refresh() {
-        const grid = window.dash_ag_grid.getApi(GRID);
+        const grid = table();
         if (grid) {
             grid.refreshInfiniteCache();
         }
@@ -51,7 +62,7 @@
 
     // Shows the view that a query describes in the table that is there; false when there is none.
     function restore(query) {
-        const grid = window.dash_ag_grid.getApi(GRID);
+        const grid = table();
         if (!grid) {
             return false;
         }

@@ -25,6 +25,7 @@ GRID_OPTIONS: dict[str, Any] = {
     "enableCellTextSelection": True,
     "tooltipShowDelay": 400,
     "animateRows": False,
+    "suppressNoRowsOverlay": True,  # the page says it in its own words
 }
 WORDS = {
     "feature_id": "feature",
@@ -57,22 +58,22 @@ _SIGNS = {
 def column_defs() -> list[dict[str, Any]]:
     """ag-grid's column definitions; two hidden columns carry the quick search and the map's area."""
     columns = [
-        _column("feature_id", "Feature", 70, "number", cellRenderer="FeatureLink", pinned="left"),
-        _column("label", "Label", 120, "text", flex=3, cellRenderer="FeatureLabel", tooltipField="notes"),
+        _column("feature_id", "Feature", 68, "number", cellRenderer="FeatureLink", pinned="left"),
+        _column("label", "Label", 140, "text", flex=4, cellRenderer="FeatureLabel", tooltipField="hint"),
         _column(
-            "tokens", "Top tokens", 150, "text", "The strongest tokens by tf-idf over all activations", flex=4,
+            "tokens", "Top tokens", 150, "text", "The strongest tokens by tf-idf over all activations", flex=5,
             cellRenderer="Tokens",
         ),
-        _column("density", "Density", 92, "number", "Share of samples on which it fires, filtered in percent"),
-        _column("max", "Max", 62, "number", "Largest activation"),
-        _column("mean", "Mean", 68, "number", "Mean activation over the samples on which it fires"),
-        _column("n", "n", 70, "number", "Samples on which it fires"),
+        _column("density", "Density", 88, "number", "Share of samples on which it fires, filtered in percent"),
+        _column("max", "Max", 58, "number", "Largest activation"),
+        _column("mean", "Mean", 64, "number", "Mean activation over the samples on which it fires"),
+        _column("n", "n", 64, "number", "Samples on which it fires"),
         _column(
-            "median", "Distribution", 114, "number",
+            "median", "Distribution", 112, "number",
             "Non-zero activations in 24 bins over [0, max]; sorts and filters by median / max", cellRenderer="Sparkline",
         ),
-        _column("flag", "Flag", 64, "text", "dead: never fires; dense: fires on at least 10 % of samples", cellRenderer="Flag"),
-        _column("status", "Status", 94, "text", cellRenderer="Status"),
+        _column("flag", "Flag", 68, "text", "dead: never fires; dense: fires on at least 10 % of samples", cellRenderer="Flag"),
+        _column("status", "Status", 92, "text", cellRenderer="Status"),
     ]  # fmt: skip
     hidden = [{"field": name, "hide": True, "filter": "agTextColumnFilter"} for name in (SEARCH, BOX)]
     return columns + hidden
@@ -84,8 +85,7 @@ def initial_state(view: View) -> dict[str, Any]:
     return {
         "filter": {"filterModel": view.filters},
         "sort": {"sortModel": sort},
-        "columnVisibility": {"hiddenColIds": [SEARCH, BOX]},
-        "columnPinning": {"leftColIds": ["feature_id"], "rightColIds": []},
+        "partialColumnState": True,  # everything else stays as the column definitions say
     }
 
 
@@ -102,6 +102,11 @@ def _column(field: str, title: str, width: int, kind: str, tooltip: str = "", **
         "sortingOrder": ["desc", "asc", None] if is_number and field != "feature_id" else ["asc", "desc", None],
         "filter": "agNumberColumnFilter" if is_number else "agTextColumnFilter",
         "filterParams": {
+            "defaultOption": "contains"
+            if not is_number
+            else "equals"
+            if field == "feature_id"
+            else "greaterThanOrEqual",
             "filterOptions": list(NUMBER_TYPES if is_number else TEXT_TYPES),
             "inRangeInclusive": True,
             "buttons": ["reset"],
@@ -122,7 +127,7 @@ def row_of(row: dict[str, Any], store: Store, tables: set[str]) -> dict[str, Any
         "feature_id": str(row["feature_id"]),
         "href": urls.feature(store.id, row["feature_id"]),
         "label": row["label"],
-        "notes": row["notes"],
+        "hint": "\n\n".join(text for text in (row["label"], row["notes"]) if text),
         "tokens": row["tokens"] if "tokens" in tables else None,
         "density": "0 %" if is_dead else f"{figures(row['density'])} %",
         "max": "–" if is_dead else figures(row["max"]),

@@ -55,7 +55,7 @@ def _top_bar() -> html.Header:
     return html.Header(
         [
             html.Label("Store", htmlFor="shell-store", className="visually-hidden"),
-            dbc.Select(id="shell-store", options=[], size="sm", className="top-store"),
+            dbc.Select(id="shell-store", options=[], size="sm", placeholder="No store yet", className="top-store"),
             html.Div(
                 [
                     html.Label([icon("search"), html.Span("Search", className="visually-hidden")], htmlFor="shell-search"),

@@ -119,10 +119,15 @@ def _map(store: Store, view: View) -> html.Section:
         id="explorer-map",
         figure=_map_figure(store, view),
         config={**CONFIG, "doubleClick": False},
-        style={"height": "calc(100vh - 372px)", "minHeight": 300},
+        style={"height": "calc(100vh - 396px)", "minHeight": 300},
         clear_on_unhover=True,
     )
-    return panel("Map", graph, note="drag to select, click to open", class_name="explorer-map-panel")
+    return panel(
+        "Map",
+        graph,
+        note="drag to filter, double-click to clear",
+        class_name="explorer-map-panel",
+    )
 
 
 def _missing_words(store: Store) -> str:

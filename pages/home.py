@@ -85,8 +85,8 @@ def _first_words(steps: list[Job]) -> Any:
             "Run ",
             command,
             " to build the demo here, or ",
-            html.Code("loupe add SAE --text FILE"),
-            " for an SAE of your own.",
+            html.Code("loupe build"),
+            " for a model and texts of your own.",
         ],
         icon_name="layers",
     )

@@ -142,7 +142,8 @@ def test_every_control_has_an_accessible_name(page: Page, path: str) -> None:
     page.goto(path)
     page.wait_for_load_state("networkidle")
     nameless = page.evaluate(
-        """() => [...document.querySelectorAll('main button, main a, main input, header button, header input, header select, nav a')]
+        """() => [...document.querySelectorAll(
+                'main button, main a, main input, header button, header input, header select, nav a')]
             .filter(e => e.getClientRects().length > 0 && !e.closest('.ag-root-wrapper, .js-plotly-plot'))
             .filter(e => !(e.innerText || '').trim() && !e.getAttribute('aria-label') && !e.title && !(e.labels || []).length)
             .map(e => e.outerHTML.slice(0, 120))"""

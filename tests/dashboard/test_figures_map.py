@@ -27,7 +27,7 @@ def test_every_feature_is_a_point_at_its_place_with_its_id() -> None:
     frame = make_frame()
     points = feature_map(frame).data[0]
     assert np.allclose(points.x, frame["x"], atol=5e-4) and np.allclose(points.y, frame["y"], atol=5e-4)
-    assert list(points.customdata) == frame["feature_id"].tolist()
+    assert points.to_plotly_json()["customdata"] == frame["feature_id"].tolist()  # a list survives click events
 
 
 def test_colour_is_the_logarithm_of_the_density_and_dead_features_take_the_lowest() -> None:
