@@ -100,7 +100,7 @@ def dead_words(layers: LayerSet, stores: Sequence[Store], view: View) -> str:
     """How many features were left out because they never fire."""
     dead = layers.pair(view.earlier, view.later)["dead"]
     sides = ((dead["source"], stores[view.earlier]), (dead["target"], stores[view.later]))
-    return "left out because they never fire: " + ", ".join(f"{count(n)} of {store.sae_id}" for n, store in sides)
+    return "Left out because they never fire: " + ", ".join(f"{count(n)} of {store.sae_id}" for n, store in sides)
 
 
 def table_rows(layers: LayerSet, stores: Sequence[Store], view: View) -> tuple[list[dict[str, Any]], int]:

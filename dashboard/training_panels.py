@@ -6,12 +6,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from dashboard.components import count, percent
 from dashboard.components import figures as three_digits
 from dashboard.figures.training import Axes, Line, draw_curves, draw_frontier
 from dashboard.training_curves import Series, smooth, thin
 from dashboard.training_runs import TrainingRun
+from loaders.workspace import Workspace
 
 MAX_SMOOTHING = 0.99
 
@@ -186,3 +188,18 @@ def draw_runs_frontier(found: Sequence[TrainingRun], chosen: Sequence[TrainingRu
         ),
         height=height,
     )
+
+
+def densities(
+    workspace: Workspace, chosen: Sequence[TrainingRun]
+) -> tuple[list[tuple[str, str, str, NDArray[np.float64]]], str]:
+    """Name, colour, line pattern and density [features] of the chosen runs that have a store, and what was left out."""
+    drawn, dead = [], []
+    for run in chosen:
+        if run.store_id is None:
+            continue
+        density = workspace.open_store(run.store_id).stats()["density"].to_numpy()
+        drawn.append((run.sae_id, run.look.colour, run.look.dash, density))
+        if never := int((density == 0).sum()):
+            dead.append(f"{count(never)} dead of {run.sae_id}")
+    return drawn, "exact, over each store's samples; left out: " + (", ".join(dead) or "no dead features")

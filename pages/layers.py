@@ -30,7 +30,7 @@ from loaders.errors import StoreNotFound
 from loaders.layers import LayerSet
 from loaders.store import Store
 
-FLOW_HEIGHT, NULL_HEIGHT, TABLE_HEIGHT = 330, 190, 404
+FLOW_HEIGHT, NULL_HEIGHT, TABLE_HEIGHT = 330, 190, 390
 POLL_MS = 4_000
 
 

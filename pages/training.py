@@ -15,6 +15,7 @@ from dashboard.figures.training import draw_densities
 from dashboard.training_panels import (
     PANELS,
     Settings,
+    densities,
     draw_panel,
     draw_runs_frontier,
     read_settings,
@@ -118,7 +119,7 @@ def _body(found: list[TrainingRun], wanted: str | None, settings: Settings) -> l
                     class_name="span-6",
                 ),
             ],
-            className="grid",
+            className="grid is-even",
         ),
         panel(
             "Configurations",
@@ -157,6 +158,7 @@ def wake(_: int | None) -> Any:
     Output("training-runs", "selectedRows"),
     Output("training-live", "children"),
     Output("training-warning", "children"),
+    Output("training-smoothing-value", "children"),
     Output("training-poll", "disabled"),
     Output("training-seen", "data"),
     Output("training-statuses", "data"),
@@ -170,7 +172,14 @@ def wake(_: int | None) -> Any:
     State("training-statuses", "data"),
 )
 def draw(
-    _n: int | None, _generation: Any, selected: Any, smoothing: float, log: list[str], x: str, seen: Any, statuses: Any
+    _n: int | None,
+    _generation: Any,
+    selected: Any,
+    smoothing: float | str,
+    log: list[str],
+    x: str,
+    seen: Any,
+    statuses: Any,
 ) -> list[Any]:
     """Draw the ticked runs; a run that starts while all are ticked joins them, a poll that finds nothing new is silent."""
     found = collect(workspace(), catalog())
@@ -178,18 +187,28 @@ def draw(
     status_of = {run.sae_id: run.status for run in found}
     is_live = _is_live(found)
     if ctx.triggered_id == "training-poll" and now == seen:
-        return [*[no_update] * (len(PANELS) + 4), not is_live, no_update, no_update]
+        return [*[no_update] * (len(PANELS) + 5), not is_live, no_update, no_update]
     ticked = _ids(selected)
     started = status_of.keys() - (statuses or status_of).keys()
     if started and ticked == (statuses or {}).keys() and len(found) <= MOST_CHOSEN:
         ticked |= started
     chosen = [run for run in found if run.sae_id in ticked]
-    settings = Settings(smoothing, "y" in log, "x" in log, x == "time")
+    settings = Settings(float(smoothing), "y" in log, "x" in log, x == "time")
     figures = [draw_panel(one, chosen, settings, height=CURVE_HEIGHT) for one in PANELS]
     rows = no_update if now == seen else run_rows(found)
     changed = status_of if status_of != statuses else no_update
     selection = {"ids": sorted(ticked)} if started & ticked else no_update
-    return [*figures, rows, selection, _live_words(found), _warning(chosen), not is_live, now, changed]
+    return [
+        *figures,
+        rows,
+        selection,
+        _live_words(found),
+        _warning(chosen),
+        f"{settings.smoothing:.2f}",
+        not is_live,
+        now,
+        changed,
+    ]
 
 
 def _ids(selected: Any) -> set[str]:
@@ -242,24 +261,13 @@ def compare(selected: Any, _generation: Any, _statuses: Any) -> tuple[Any, ...]:
 
 
 def _densities(chosen: list[TrainingRun]) -> tuple[Any, str]:
-    space = workspace()
-    drawn, words = [], []
-    for run in chosen:
-        if run.store_id is None:
-            continue
-        store = space.open_store(run.store_id)
-        density = store.stats()["density"].to_numpy()
-        drawn.append((run.sae_id, run.look.colour, run.look.dash, density))
-        if dead := int((density == 0).sum()):
-            words.append(f"{dead:,} dead in {run.sae_id}")
+    drawn, note = densities(workspace(), chosen)
     if not drawn:
         return empty_state(
             "No finished store among the ticked runs", "Densities are counted over a harvested dataset."
         ), ""
-    figure = dcc.Graph(
-        figure=draw_densities(drawn, height=FIGURE_HEIGHT), config=CONFIG, style={"height": f"{FIGURE_HEIGHT}px"}
-    )
-    return figure, "exact, over each store's samples; left out: " + (", ".join(words) or "no dead features")
+    figure = draw_densities(drawn, height=FIGURE_HEIGHT)
+    return dcc.Graph(figure=figure, config=CONFIG, style={"height": f"{FIGURE_HEIGHT}px"}), note
 
 
 @callback(
@@ -271,9 +279,9 @@ def _densities(chosen: list[TrainingRun]) -> tuple[Any, str]:
     State("training-runs", "rowData"),
     prevent_initial_call=True,
 )
-def name_view(selected: Any, smoothing: float, log: list[str], x: str, rows: list[dict[str, Any]]) -> str:
+def name_view(selected: Any, smoothing: float | str, log: list[str], x: str, rows: list[dict[str, Any]]) -> str:
     """The URL of what is shown."""
-    settings = Settings(smoothing, "y" in log, "x" in log, x == "time")
+    settings = Settings(float(smoothing), "y" in log, "x" in log, x == "time")
     known = [row["id"] for row in rows]
     names = [name for name in known if name in _ids(selected)]
     is_all = len(names) == len(known) <= MOST_CHOSEN

@@ -105,18 +105,17 @@ def controls(smoothing: float, axes: Sequence[str], x: str) -> html.Div:
         [
             html.Div(
                 [
-                    html.Label("Smoothing", htmlFor="training-smoothing", id="training-smoothing-label"),
-                    dcc.Slider(
+                    html.Label("Smoothing", htmlFor="training-smoothing"),
+                    dbc.Input(
                         id="training-smoothing",
+                        type="range",
                         min=0,
                         max=0.99,
                         step=0.01,
                         value=smoothing,
-                        marks=None,
-                        updatemode="mouseup",
-                        allow_direct_input=False,
-                        tooltip={"placement": "bottom", "always_visible": False},
+                        debounce=0.25,
                     ),
+                    html.Span(f"{smoothing:.2f}", id="training-smoothing-value", className="num"),
                 ],
                 className="training-smoothing",
                 title="Weight of the moving average; the raw line stays faintly behind it",

@@ -98,9 +98,9 @@ def arrange(layers: Sequence[Layer], steps: Sequence[Step]) -> Bands:
     """Place the layers and, half-way between two of them, their fates; every column is aligned at its top."""
     bands = Bands([], [], [], [], [], [], [], [], [], [], [])
     shown = sorted({position for step in steps for position in (step.earlier, step.later)})
-    columns = [[size for fate in ORDER if (size := _height(step, fate))] for step in steps]
+    columns = [[_height(step, fate) for fate in ORDER if _height(step, fate)] for step in steps]
     columns += [[layers[position].living] for position in shown]
-    scale = min(((1 - GAP * (len(sizes) - 1)) / max(sum(sizes), 1) for sizes in columns if sizes), default=1.0)
+    scale: float = min(((1 - GAP * (len(sizes) - 1)) / max(sum(sizes), 1) for sizes in columns if sizes), default=1.0)
     for place, position in enumerate(shown):
         layer = layers[position]
         text = f"<b>{layer.name}</b><br>{layer.living:,} features that fire"

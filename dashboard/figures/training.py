@@ -42,7 +42,7 @@ def draw_curves(lines: Sequence[Line], axes: Axes, *, height: int) -> go.Figure:
     """Lines over steps or seconds; the zoom is kept while the same axes are drawn again with more points."""
     traces: list[dict[str, Any]] = []
     for line in lines:
-        drawn = {"type": "scatter", "line": {"color": line.colour, "width": 1.8, "dash": line.dash}}
+        drawn: dict[str, Any] = {"type": "scatter", "line": {"color": line.colour, "width": 1.8, "dash": line.dash}}
         if line.faint_x is not None:
             traces.append(
                 {
@@ -61,7 +61,7 @@ def draw_curves(lines: Sequence[Line], axes: Axes, *, height: int) -> go.Figure:
                 **drawn,
                 "x": line.x,
                 "y": line.y,
-                "mode": "lines+markers" if line.has_markers else "lines",
+                "mode": "lines+markers" if line.has_markers or len(line.x) == 1 else "lines",  # one point is no line
                 "marker": {"size": 6, "symbol": "circle"},
                 "name": line.name,
                 "hovertemplate": f"<b>{line.name}</b><br>{axes.y_hover} %{{y:.3~g}}<br>{_x_hover(axes)}<extra></extra>",
@@ -103,26 +103,26 @@ def draw_frontier(saes: pd.DataFrame, *, height: int) -> go.Figure:
     is_selected; SAEs that are not selected are drawn hollow.
     """
     figure = go.Figure()
-    for sae in saes.itertuples():
-        rows = "" if pd.isna(sae.rows) else f"<br>{int(sae.rows):,} held-out samples"
+    for sae in saes.to_dict("records"):
+        rows = "" if pd.isna(sae["rows"]) else f"<br>{int(sae['rows']):,} held-out samples"
         figure.add_scatter(
-            x=[sae.l0],
-            y=[sae.fvu],
+            x=[sae["l0"]],
+            y=[sae["fvu"]],
             mode="markers+text",
             marker={
                 "size": 11,
-                "color": sae.colour,
-                "symbol": sae.symbol if sae.is_selected else f"{sae.symbol}-open",
-                "line": {"width": 2, "color": sae.colour},
+                "color": sae["colour"],
+                "symbol": sae["symbol"] if sae["is_selected"] else f"{sae['symbol']}-open",
+                "line": {"width": 2, "color": sae["colour"]},
             },
-            text=[sae.name],
+            text=[sae["name"]],
             textposition="top center",
             textfont={"size": 11},
-            name=sae.name,
+            name=sae["name"],
             cliponaxis=False,
             hovertemplate=(
-                f"<b>{sae.name}</b><br>held-out FVU %{{y:.3~g}}<br>held-out L0 %{{x:.3~g}} features per sample"
-                f"<br>{int(sae.features):,} features{rows}<extra></extra>"
+                f"<b>{sae['name']}</b><br>held-out FVU %{{y:.3~g}}<br>held-out L0 %{{x:.3~g}} features per sample"
+                f"<br>{int(sae['features']):,} features{rows}<extra></extra>"
             ),
         )
     finish(

@@ -109,7 +109,7 @@ def test_every_planted_fate_is_found_counted_and_defined(page: Page, layers: Lay
     shown = page.locator("#layers-fate").inner_text()
     for words in ("6 → 6", "1 → 2", "2 → 1", "2 →", "→ 1", "two or more earlier features linked to one later one"):
         assert words in shown, words
-    expect(page.locator("#layers-dead")).to_have_text("left out because they never fire: 1 of tiny-l0, 2 of tiny-l1")
+    expect(page.locator("#layers-dead")).to_have_text("Left out because they never fire: 1 of tiny-l0, 2 of tiny-l1")
 
 
 def test_the_null_is_drawn_and_put_into_words(page: Page, layers: LayerSet) -> None:

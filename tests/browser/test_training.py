@@ -61,9 +61,14 @@ def test_unticking_a_run_takes_its_lines_away_and_the_address_restores_the_view(
     assert page.evaluate(kind) == "log"
 
 
-def test_smoothing_keeps_the_raw_line(page: Page) -> None:
-    open_page(page, "/training?runs=tiny-l0&smooth=0.8")
+def test_smoothing_by_the_arrow_keys_keeps_the_raw_line(page: Page) -> None:
+    open_page(page, "/training?runs=tiny-l0")
+    wait_for_lines(page, "training-curve-loss", 1)
+    page.get_by_label("Smoothing").focus()
+    page.keyboard.press("ArrowRight")
     wait_for_lines(page, "training-curve-loss", 2)
+    page.wait_for_url("**/training?runs=tiny-l0&smooth=0.01")
+    expect(page.locator("#training-smoothing-value")).to_have_text("0.01")
     assert names(page, "training-curve-loss") == ["tiny-l0, as measured", "tiny-l0"]
 
 
