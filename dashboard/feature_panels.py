@@ -179,7 +179,7 @@ def categories_panel(store: Store, feature_id: int, column: str) -> Content:
     rows = store.breakdown(feature_id, column)
     figure = draw_categories(rows, facts.density)
     shown = f"{min(len(rows), MOST)} of {plural(len(rows), 'category', 'categories')}"
-    caption = "Whiskers: Wilson 95 % intervals, by whose lower end the bars are ordered. Dotted: all samples, "
+    caption = "Whiskers: Wilson 95 %, ordered by their lower ends. Dotted: all samples, "
     box = [graph("feature-category-rates", figure), _caption(f"{caption}{percent(facts.density)}.")]
     return Content(box, f"exact, zeros included · {shown}")
 
