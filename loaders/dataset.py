@@ -97,12 +97,12 @@ class Dataset:
         return rank[raw], names
 
     def category_columns(self) -> list[str]:
-        """Metadata columns worth a breakdown: at least 2 categories, and not a name of (nearly) every context."""
+        """Metadata columns worth a breakdown: at least 2 categories, and not a name of its own for most contexts."""
         return [name for name in self.columns if self._is_categorical(name)]
 
     def _is_categorical(self, name: str) -> bool:
         codes, categories = self.column(name)
-        if len(categories) < 2:
+        if len(categories) < 2 or len(categories) > self.contexts / 2:
             return False
         return categories[-1] != OTHER or float(np.mean(codes == len(categories) - 1)) < 0.5
 

@@ -20,6 +20,7 @@ from tokenizers import Tokenizer, normalizers, pre_tokenizers, processors
 from tokenizers.models import WordLevel
 from torch.nn.functional import pad
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+from transformers.utils import logging as transformers_logging
 
 from loaders.errors import BadInput, LoupeError
 from loaders.workspace import Workspace
@@ -42,6 +43,7 @@ from precompute.progress import Progress, Step
 MODEL_ID = "grammar"
 LEAST_ACCURACY = 0.97
 NOT_TRAINED_ON = -100  # the label that the loss ignores
+UNKNOWN_SHARE = 0.005  # of the words trained on become <unk>, so that the model is at ease with words it does not know
 NOT_FUNCTIONAL = {"threads", "checkpoint_every"}  # change how the run goes, not what it computes
 
 
@@ -142,7 +144,6 @@ def build_model(config: Config) -> GPT2LMHeadModel:
             attn_pdrop=0.0,
             bos_token_id=TOKEN_IDS[BOS],
             eos_token_id=TOKEN_IDS[BOS],
-            pad_token_id=TOKEN_IDS[BOS],
         )
     )
 
@@ -193,7 +194,7 @@ def _train(config: Config, directory: Path, saved: dict[str, Any] | None, bar: S
     while done < config.steps:
         for group in optimiser.param_groups:
             group["lr"] = config.lr * _schedule(done, config)
-        tokens = _pack(list(islice(contexts, config.batch)), NOT_TRAINED_ON)
+        tokens = _forget_words(_pack(list(islice(contexts, config.batch)), NOT_TRAINED_ON), config.seed + done)
         loss = model(input_ids=tokens.clamp(min=0), labels=tokens).loss
         optimiser.zero_grad()
         loss.backward()
@@ -221,10 +222,17 @@ def _pack(contexts: list[MarkedContext], filler: int) -> torch.Tensor:
     return torch.stack([pad(row, (0, longest - len(row)), value=filler) for row in rows])
 
 
+def _forget_words(tokens: torch.Tensor, seed: int) -> torch.Tensor:
+    """Replace UNKNOWN_SHARE of the words, drawn with the seed; neither <bos> nor what lies behind a context's end."""
+    is_forgotten = torch.rand(tokens.shape, generator=torch.Generator().manual_seed(seed)) < UNKNOWN_SHARE
+    return torch.where(is_forgotten & (tokens > TOKEN_IDS[BOS]), TOKEN_IDS[UNKNOWN], tokens)
+
+
 def _save(model: GPT2LMHeadModel, target: Path, truth: dict[str, Any]) -> None:
     """Write model, tokenizer and truth under a temporary name, then rename."""
     temporary = target.with_name(f".{target.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
+    transformers_logging.disable_progress_bar()
     model.save_pretrained(temporary)
     build_tokenizer().save_pretrained(temporary)
     (temporary / "truth.json").write_text(json.dumps({**truth, "roles": ROLES}, indent=1))

@@ -1,12 +1,12 @@
 """Encode captured activations with a finished SAE; hands on a store's row-major batches and `harvest.json`."""
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 import torch
 
 from loaders.dataset import Dataset
@@ -17,9 +17,9 @@ from precompute.activations import Activations
 from precompute.disk import require_space
 from precompute.progress import Progress
 from precompute.publish import write_json
-from precompute.raw import create_group, write_raw
 from precompute.sae_files import read_sae
 from precompute.saes.topk import TopK, decode, encode
+from precompute.sample_blocks import write_batch
 
 BATCH_SAMPLES = 32_768  # samples in a batch
 ENCODED_ROWS = 4_096  # rows encoded at once
@@ -131,22 +131,15 @@ def _write_batch(batch: Path, start: int, stop: int, source: _Source) -> None:
         indptr.append(indptr[-1][-1] + is_active.sum(1).cumsum(0).numpy())
         indices.append(columns[is_active].numpy().astype(np.uint32))
         data.append(values[is_active].numpy())
-    temporary = batch.with_name(batch.name + ".tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
     attributes = {
-        "encoding-type": "csr_matrix",
-        "encoding-version": "0.1.0",
-        "shape": [stop - start, len(source.weights.b_enc)],
         "start": start,
         "fingerprints": source.fingerprints,
         "squared_residual": residual[False] + residual[True],
         "squared_residual_held_out": residual[True],
     }
-    create_group(temporary, attributes)
-    write_raw(temporary, "indptr", np.concatenate(indptr))
-    write_raw(temporary, "indices", np.concatenate(indices))
-    write_raw(temporary, "data", np.concatenate(data))
-    temporary.rename(batch)
+    shape = (stop - start, len(source.weights.b_enc))
+    parts = (np.concatenate(data), np.concatenate(indices), np.concatenate(indptr))
+    write_batch(batch, sp.csr_array(parts, shape=shape), attributes)
 
 
 def _measure(batches: list[Path], source: _Source) -> dict[str, float]:
