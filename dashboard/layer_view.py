@@ -81,18 +81,19 @@ def null_sentence(layers: LayerSet, stores: Sequence[Store], view: View) -> list
     """The permutation null in numbers, as pieces of text with a mark on those to stress."""
     pair = layers.pair(view.earlier, view.later)
     real, chance, features = above_null(layers, view.earlier, view.later)
-    quantile = layers.manifest["plan"]["settings"]["quantile"]
-    draws = len(layers.null(view.earlier, view.later))
-    permutations = plural(pair["permutations"], "permutation")
+    rule = layers.manifest["plan"]["settings"]
+    draws, permutations = len(layers.null(view.earlier, view.later)), plural(pair["permutations"], "permutation")
+    chance_words = (
+        f"; by chance {percent(chance)} would. The {100 * rule['quantile']:g} % quantile of {count(draws)} best partners"
+        f" after {permutations} of the samples is {figures(pair['null_threshold'])}"
+    )
+    is_raised = pair["threshold"] > pair["null_threshold"]
     return [
         (percent(real), True),
         (f" of the {count(features)} features of {stores[view.earlier].sae_id} that fire have a partner above ", False),
-        (figures(layers.threshold(view.earlier, view.later)), True),
-        (
-            f"; by chance {percent(chance)} would. The threshold is the {100 * quantile:g} % quantile of {count(draws)}",
-            False,
-        ),
-        (f" best partners after {permutations} of the samples.", False),
+        (figures(pair["threshold"]), True),
+        (chance_words, False),
+        (f"; links must also reach {figures(rule['floor'])}, a medium correlation." if is_raised else ".", False),
     ]
 
 

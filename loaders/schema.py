@@ -93,7 +93,7 @@ MATCHES = pa.schema(  # one row per feature pair in which either is the other's 
         ("necessity", pa.float32()),  # P(source | target)
         ("is_best_target", pa.bool_()),  # target is the source's best partner
         ("is_best_source", pa.bool_()),  # source is the target's best partner
-        ("is_linked", pa.bool_()),  # pearson above the permutation null's threshold
+        ("is_linked", pa.bool_()),  # pearson above the pair's threshold (null or floor)
     ]
 )
 FATES = ("persist", "split", "merge", "death", "birth")

@@ -16,6 +16,10 @@ from precompute.tables import map as feature_map
 
 TABLES = (tokens, feature_map, breakdowns, neighbours, influences)
 
+MEDIUM_CORRELATION = (
+    0.3  # Cohen 1988; over many samples nearly any shared token beats chance, so a link needs more than that
+)
+
 
 @dataclass(frozen=True)
 class Config:
@@ -108,7 +112,9 @@ def set_tasks(config: Config, workspace: Workspace, catalog: Catalog) -> list[Ta
         )
         tasks += layer_tasks(training, config.model, workspace, catalog)
     if len(config.hooks) > 1:
-        matching = layers.Config(set=set_id, shared_basis=config.shared_basis, seed=config.seed)
+        matching = layers.Config(
+            set=set_id, shared_basis=config.shared_basis, floor=MEDIUM_CORRELATION, seed=config.seed
+        )
         tasks.append(
             Task(f"{set_id}/layers", f"Match layers of {set_id}", lambda bar: layers.run(matching, workspace, bar))
         )
