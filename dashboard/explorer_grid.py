@@ -120,15 +120,15 @@ def _column(field: str, title: str, width: int, kind: str, tooltip: str = "", **
     }
 
 
-def row_of(row: dict[str, Any], store: Store, tables: set[str]) -> dict[str, Any]:
-    """One row as the grid's cells show it; None where the table (of `tables`, those that are there) is missing."""
+def row_of(row: dict[str, Any], store: Store, has_tokens: bool) -> dict[str, Any]:
+    """One row as the grid's cells show it; `tokens` is None while their table is missing."""
     is_dead = row["n"] == 0
     return {
         "feature_id": str(row["feature_id"]),
         "href": urls.feature(store.id, row["feature_id"]),
         "label": row["label"],
         "hint": "\n\n".join(text for text in (row["label"], row["notes"]) if text),
-        "tokens": row["tokens"] if "tokens" in tables else None,
+        "tokens": row["tokens"] if has_tokens else None,
         "density": "0 %" if is_dead else f"{figures(row['density'])} %",
         "max": "–" if is_dead else figures(row["max"]),
         "mean": "–" if is_dead else figures(row["mean"]),

@@ -33,47 +33,71 @@ class SaeSet(NamedTuple):
     rows: list[SaeRow]
 
 
+class _Found(NamedTuple):
+    """A row with the set that it belongs to and its place in it."""
+
+    set_id: str
+    model: str
+    dataset: str
+    layer: int
+    row: SaeRow
+
+
 def collect_sets(workspace: Workspace, runs: Sequence[Run]) -> list[SaeSet]:
-    """All SAEs by set: those with a store, those only trained, those in training; the first set is the oldest."""
-    sets: dict[str, SaeSet] = {}
-    stores = {store: workspace.open_store(store) for members in workspace.sets().values() for store in members}
-    ordered = sorted(stores.values(), key=lambda store: (store.manifest["created_at"], store.id))
-    ranks: dict[str, list[tuple[int, str, SaeRow]]] = {}
-    for store in ordered:
-        set_id = store.set_id or store.sae_id
-        sets.setdefault(set_id, SaeSet(set_id, str(store.manifest["model"]), store.dataset.id, []))
-        ranks.setdefault(set_id, []).append(
-            (int(store.manifest.get("layer_index") or 0), store.sae_id, _of_store(store))
-        )
-    shown = {store.sae_id for store in ordered}
-    for sae_id in workspace.sae_ids():
-        if sae_id in shown:
-            continue
-        record = workspace.sae(sae_id)
-        meta, quality = record.metadata, record.metadata.get("quality", {})
-        set_id = meta.get("set") or sae_id
-        sets.setdefault(set_id, SaeSet(set_id, str(meta.get("model_name", "")), str(meta.get("dataset", "")), []))
-        hook = str(meta.get("hook_name", ""))
-        row = SaeRow(
-            sae_id, None, hook, "trained, features not read out yet", False, quality, record.cfg.get("d_sae"), None
-        )
-        ranks.setdefault(set_id, []).append((int(meta.get("layer_index") or 0), sae_id, row))
-        shown.add(sae_id)
-    for run in runs:
-        if run.sae_id in shown or run.status != "running":
-            continue
-        config = run.config
-        set_id = config.get("set_id") or run.sae_id
-        sets.setdefault(set_id, SaeSet(set_id, str(config.get("model_id", "")), str(config.get("dataset_id", "")), []))
-        state = f"training, step {run.step:,} of {run.total_steps:,}" if run.total_steps else "training"
-        row = SaeRow(run.sae_id, None, str(config.get("hook", "")), state, False, {}, None, None)
-        ranks.setdefault(set_id, []).append((int(config.get("layer_index") or 0), run.sae_id, row))
-        shown.add(run.sae_id)
-    return [found._replace(rows=[row for *_, row in sorted(ranks[set_id])]) for set_id, found in sets.items()]
+    """All SAEs by set: those with a store, those only trained, those in training; the oldest set first."""
+    found: dict[str, _Found] = {}
+    for one in [*_with_store(workspace), *_trained(workspace), *_in_training(runs)]:
+        found.setdefault(one.row.sae, one)  # the furthest step that an SAE has reached comes first
+    sets: dict[str, list[_Found]] = {}
+    for one in found.values():
+        sets.setdefault(one.set_id, []).append(one)
+    return [
+        SaeSet(set_id, members[0].model, members[0].dataset, [one.row for one in sorted(members, key=_order)])
+        for set_id, members in sets.items()
+    ]
 
 
-def _of_store(store: Store) -> SaeRow:
+def _order(one: _Found) -> tuple[int, str]:
+    return one.layer, one.row.sae
+
+
+def _with_store(workspace: Workspace) -> list[_Found]:
+    stores = [workspace.open_store(store_id) for store_id in workspace.store_ids()]
+    stores.sort(key=lambda store: (str(store.manifest["created_at"]), store.id))
+    return [_of_store(store) for store in stores]
+
+
+def _of_store(store: Store) -> _Found:
     missing = [table for table in TABLES if not store.has(table)]
     state = "ready" if not missing else f"open, {len(TABLES) - len(missing)} of {len(TABLES)} tables ready"
-    quality = store.manifest.get("quality", {})
-    return SaeRow(store.sae_id, store.id, store.hook, state, not missing, quality, store.features, store.samples)
+    manifest = store.manifest
+    quality = manifest.get("quality", {})
+    row = SaeRow(store.sae_id, store.id, store.hook, state, not missing, quality, store.features, store.samples)
+    layer = int(manifest.get("layer_index") or 0)
+    return _Found(store.set_id or store.sae_id, str(manifest["model"]), store.dataset.id, layer, row)
+
+
+def _trained(workspace: Workspace) -> list[_Found]:
+    found = []
+    for sae_id in workspace.sae_ids():
+        record = workspace.sae(sae_id)
+        meta, state = record.metadata, "trained, features not read out yet"
+        quality, hook = meta.get("quality", {}), str(meta.get("hook_name", ""))
+        row = SaeRow(sae_id, None, hook, state, False, quality, record.cfg.get("d_sae"), None)
+        set_id, layer = meta.get("set") or sae_id, int(meta.get("layer_index") or 0)
+        found.append(_Found(set_id, str(meta.get("model_name", "")), str(meta.get("dataset", "")), layer, row))
+    return found
+
+
+def _in_training(runs: Sequence[Run]) -> list[_Found]:
+    found = []
+    for run in runs:
+        if run.status != "running":
+            continue
+        config = run.config
+        state = f"training, step {run.step:,} of {run.total_steps:,}" if run.total_steps else "training"
+        row = SaeRow(run.sae_id, None, str(config.get("hook", "")), state, False, {}, None, None)
+        set_id, layer = config.get("set_id") or run.sae_id, int(config.get("layer_index") or 0)
+        model, dataset = str(config.get("model_id", "")), str(config.get("dataset_id", ""))
+        found.append(_Found(set_id, model, dataset, layer, row))
+    return found

@@ -167,8 +167,8 @@ def serve_rows(request: dict[str, Any] | None, store_id: str) -> Any:
     frame = _frame(store)
     rows, kept = page(frame, view, request["startRow"], request["endRow"])
     found = int(kept.sum())
-    tables = set(store.manifest["tables"])
-    response = {"rowData": [row_of(row, store, tables) for row in rows.to_dict("records")], "rowCount": found}
+    has_tokens = store.has("tokens")
+    response = {"rowData": [row_of(row, store, has_tokens) for row in rows.to_dict("records")], "rowCount": found}
     if request["startRow"] > 0:
         return (response, *(no_update,) * 7)
     words = f"{count(found)} of {plural(len(frame), 'feature')}"

@@ -107,6 +107,7 @@ def density_histogram(density: np.ndarray, kept: np.ndarray | None = None) -> go
     figure = finish(
         figure, height=150, x_title="density (% of samples)", y_title="features", barmode="overlay", bargap=0
     )
+    figure.update_yaxes(tickformat=",d", nticks=4)
     powers = np.arange(np.ceil(edges[0]), np.floor(edges[-1]) + 1)
     figure.update_xaxes(tickvals=powers, ticktext=[f"{10.0**power:g}" for power in powers], showgrid=False)
     return figure.update_layout(margin={"l": 4, "r": 4, "t": 4, "b": 4}, hovermode="x", dragmode=False)
