@@ -6,7 +6,7 @@
     const IDS = {j: "feature-next", k: "feature-previous", r: "feature-random", e: "feature-edit"};
 
     function isTyping(target) {
-        return target.closest("input, textarea, select, [contenteditable=true], dialog[open]") !== null;
+        return target.closest("input:not([type=radio]):not([type=checkbox]), textarea, select, [contenteditable=true], dialog[open]") !== null;
     }
 
     function isVisible(element) {

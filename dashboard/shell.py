@@ -137,10 +137,13 @@ def rail(place: urls.Place, store: str | None, set_id: str | None) -> list[dcc.L
 
 
 def choose_store(place: urls.Place, known: str | None, sets: dict[str, list[str]]) -> str | None:
-    """The store that the page shows: the one in the path, one of the path's set, the last one, or the first."""
+    """The store that the page shows: the one in the path, one of the path's set, the last one, or the first.
+
+    None for a path that names an unknown store: the page says so.
+    """
     stores = [store for members in sets.values() for store in members]
-    if place.store in stores:
-        return place.store
+    if place.store:
+        return place.store if place.store in stores else None
     members = sets.get(place.set_id or "", [])
     if members and known not in members:
         return members[0]

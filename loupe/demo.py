@@ -12,9 +12,8 @@ from loupe.serving import serve
 
 def run_demo(directory: str, model: str) -> int:
     """Build (or continue, or find finished) the demo workspace in this process."""
-    from precompute.demo import demo_tasks
-
     from catalog.catalog import Catalog
+    from precompute.demo import demo_tasks
     from precompute.lock import hold_workspace
     from precompute.pipeline import run_tasks
 

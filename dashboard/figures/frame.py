@@ -14,7 +14,7 @@ DOTTED = {"width": 1, "dash": "dot", "color": "#808080"}
 @cache
 def _look() -> dict[str, Any]:
     """The layout that `finish` gives to a figure with one pair of axes."""
-    figure = finish(go.Figure(layout={"xaxis": {}, "yaxis": {}}), height=100)
+    figure = finish(go.Figure(), height=100)
     return dict(figure.layout.to_plotly_json())
 
 

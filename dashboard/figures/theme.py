@@ -45,25 +45,28 @@ def colour(position: int) -> str:
     return OKABE_ITO[position % len(OKABE_ITO)]
 
 
+def _axis(title: str) -> dict[str, Any]:
+    return {**_AXIS, "title": {**_AXIS["title"], "text": title}} if title else _AXIS
+
+
 def finish(figure: go.Figure, *, height: int | None, x_title: str = "", y_title: str = "", **layout: Any) -> go.Figure:
     """Give a figure the shared look; `height` in pixels (None: the container's), axis titles with their units."""
-    figure.update_layout(
-        height=height,
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": FONT, "size": 12},
-        template="none",
-        margin={"l": 8, "r": 8, "t": 8, "b": 8},
-        showlegend=False,
-        hoverlabel={"align": "left", "font": {"family": FONT, "size": 12}},
-        modebar={"orientation": "v"},
-        colorway=list(OKABE_ITO),
+    figure.update_layout(  # one update: each costs milliseconds
+        {
+            "height": height,
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "font": {"family": FONT, "size": 12},
+            "template": "none",
+            "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
+            "showlegend": False,
+            "hoverlabel": {"align": "left", "font": {"family": FONT, "size": 12}},
+            "modebar": {"orientation": "v"},
+            "colorway": list(OKABE_ITO),
+            "xaxis": _axis(x_title),
+            "yaxis": _axis(y_title),
+        }
     )
-    figure.update_xaxes(**_AXIS)
-    figure.update_yaxes(**_AXIS)
-    if x_title:
-        figure.update_xaxes(title_text=x_title)
-    if y_title:
-        figure.update_yaxes(title_text=y_title)
-    figure.update_layout(**layout)
+    if layout:
+        figure.update_layout(**layout)
     return figure

@@ -123,7 +123,9 @@ def write_encoder(folder: Path) -> Path:
     """A random BERT of two layers, width 24, with a WordPiece tokenizer that knows a few words."""
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "cat", "sat", "on", "a", "mat", "##s", "##ting", "."]
     letters = [*"abcdefghijklmnopqrstuvwxyz", *(f"##{letter}" for letter in "abcdefghijklmnopqrstuvwxyz")]
-    vocabulary = {word: number for number, word in enumerate([*words, *(sign for sign in letters if sign not in words)])}
+    vocabulary = {
+        word: number for number, word in enumerate([*words, *(sign for sign in letters if sign not in words)])
+    }
     wordpiece = BertWordPieceTokenizer(vocabulary, lowercase=True)
     tokenizer = BertTokenizerFast(tokenizer_object=wordpiece._tokenizer, model_max_length=32)
     shape = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
