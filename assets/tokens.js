@@ -110,7 +110,8 @@
         head.append(make("span", "example-value num", figures(example.value)));
         const where = make("span", "example-meta");
         example.metadata.forEach(([key, content]) => {
-            const part = make("span", "example-field", content);
+            const isBareNumber = /^-?[\d.]+$/.test(content);
+            const part = make("span", "example-field", isBareNumber ? key + " " + content : content);
             part.title = key;
             where.append(part);
         });

@@ -94,13 +94,13 @@ def match_table(
         ("jaccard", "Jaccard", ".3f", "Samples on which both fire / samples on which either fires"),
         (
             "sufficiency",
-            "Sufficiency",
+            "Suffic.",
             ".3f",
             "P(later | earlier): how often the later feature fires where the earlier one does",
         ),
         (
             "necessity",
-            "Necessity",
+            "Necess.",
             ".3f",
             "P(earlier | later): how often the earlier feature fires where the later one does",
         ),
@@ -114,7 +114,7 @@ def match_table(
             "cellRenderer": "MatchedFeature",
             "cellRendererParams": {"side": side},
             "sortable": True,
-            "minWidth": 150,
+            "minWidth": 130,
             "flex": 3,
         }
         for side, name in zip(("source", "target"), names, strict=True)
@@ -127,7 +127,7 @@ def match_table(
             "type": "rightAligned",
             "cellClass": "ag-right-aligned-cell num",
             "valueFormatter": {"function": f"params.value === null ? '–' : d3.format('{form}')(params.value)"},
-            "minWidth": 22 + 7 * len(title),
+            "minWidth": max(22 + 7 * len(title), 64),
             "flex": 1,
         }
         for field, title, form, hint in measures

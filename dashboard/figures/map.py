@@ -109,7 +109,7 @@ def density_histogram(density: np.ndarray, kept: np.ndarray | None = None) -> go
     )
     figure.update_yaxes(tickformat=",d", nticks=4)
     powers = np.arange(np.ceil(edges[0]), np.floor(edges[-1]) + 1)
-    figure.update_xaxes(tickvals=powers, ticktext=[f"{10.0**power:g}" for power in powers], showgrid=False)
+    figure.update_xaxes(tickvals=powers, ticktext=[f"{10.0**power:g}" for power in powers], tickangle=0, showgrid=False)
     return figure.update_layout(margin={"l": 4, "r": 4, "t": 4, "b": 4}, hovermode="x", dragmode=False)
 
 
@@ -131,7 +131,7 @@ def _density_bar(low: float, high: float) -> dict[str, object]:
     return {
         "orientation": "h",
         "thickness": 7,
-        "len": 0.62,
+        "len": 0.96,
         "x": 0.0,
         "xanchor": "left",
         "y": -0.01,
@@ -139,7 +139,8 @@ def _density_bar(low: float, high: float) -> dict[str, object]:
         "outlinewidth": 0,
         "tickvals": powers,
         "ticktext": [f"{10.0**power:g} %" for power in powers],
-        "tickfont": {"size": 11},
+        "tickfont": {"size": 10},
+        "tickangle": 0,
         "ticks": "",
         "title": {"text": "density", "side": "top", "font": {"size": 11}},
     }

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from itertools import count
 from typing import NamedTuple
 
-SHORTEST_DRAWN = 40  # tokens; contexts end with the last whole sentence that fits
-MAX_TOKENS = 64  # the longest context, <bos> included
+MAX_TOKENS = 64  # of a context, <bos> included; it ends with the last whole sentence that fits
 BOS, UNKNOWN = "<bos>", "<unk>"
 
 _NOUNS = ("dog", "cat", "bird", "horse", "boy", "girl", "king", "queen", "farmer", "doctor", "teacher", "singer")
@@ -77,9 +76,8 @@ def role_ids(role: str) -> list[int]:
 
 
 def _compose(rng: random.Random) -> MarkedContext:
-    """Add sentences of the drawn construction until the drawn length is reached; there is always at least one."""
+    """Add sentences of the drawn construction for as long as they fit; the first always does."""
     construction = rng.choice((*CONSTRUCTIONS, "mixed"))
-    length = rng.randint(SHORTEST_DRAWN, MAX_TOKENS)
     draft = _Draft(rng)
     if construction in ("recall", "mixed"):
         draft.introduce()
@@ -87,7 +85,7 @@ def _compose(rng: random.Random) -> MarkedContext:
     while True:
         end, depth, attractors = len(draft.words), draft.depth, draft.attractors
         draft.sentence(construction)
-        if len(draft.words) > length:
+        if len(draft.words) > MAX_TOKENS:
             return draft.finish(construction, end, depth, attractors)
 
 
