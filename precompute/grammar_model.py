@@ -59,7 +59,7 @@ class Config:
     """Dimensions of the residual stream."""
     heads: int = 4
     """Attention heads of a block."""
-    steps: int = 2400
+    steps: int = 1600
     """Optimiser steps; every context is read once."""
     batch: int = 16
     """Contexts per step."""

@@ -26,7 +26,7 @@ CONFIG: dict[str, Any] = {  # of dcc.Graph
 
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
 _GREY = "rgba(128,128,128,0.25)"
-_AXIS = {
+_AXIS: dict[str, Any] = {
     "showgrid": True,
     "gridcolor": _GREY,
     "gridwidth": 1,
