@@ -1,4 +1,4 @@
-"""Drive a served workspace in Chromium and say when a page has settled, what it cost the server and what it loaded."""
+"""Drive a served workspace in Chromium and say when a page has settled and what its console said."""
 
 import shutil
 import socket
@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, Page, Request, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from loaders.errors import BadInput
 
@@ -80,14 +80,13 @@ def chromium() -> Iterator[Browser]:
 
 
 class Watch:
-    """Counts a page's requests, their server times in milliseconds, and what the console says."""
+    """Counts a page's open requests, and keeps what the console says."""
 
     def __init__(self, page: Page) -> None:
         self.page, self.pending, self.console = page, 0, list[str]()
-        self.server_ms = list[float]()
         page.add_init_script(WATCH)
         page.on("request", lambda request: self._change(1))
-        page.on("requestfinished", self._finished)
+        page.on("requestfinished", lambda request: self._change(-1))
         page.on("requestfailed", lambda request: self._change(-1))
         page.on(
             "console", lambda line: self.console.append(f"{line.type}: {line.text}") if line.type in _LOUD else None
@@ -96,12 +95,6 @@ class Watch:
 
     def _change(self, by: int) -> None:
         self.pending += by
-
-    def _finished(self, request: Request) -> None:
-        self.pending -= 1
-        timing = request.timing
-        if "_dash-update-component" in request.url and timing["responseStart"] > 0:
-            self.server_ms.append(timing["responseStart"] - timing["requestStart"])
 
     def settle(self, limit_s: float = 20) -> float:
         """Wait until nothing is requested and nothing changes; returns performance.now() of the last change, in ms."""

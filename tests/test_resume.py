@@ -1,5 +1,6 @@
 """A pipeline that is killed without warning continues where it stopped and ends with the same fingerprints."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from catalog.catalog import Catalog
 from catalog.jobs import jobs
 from loaders.manifest import check_files, read_manifest
 from loaders.workspace import Workspace
+from precompute.lock import hold_workspace
 
 OPTIONS = [
     "--set-id",
@@ -79,12 +81,17 @@ def _hashes(manifest: dict) -> dict[str, str]:
 
 
 def test_a_second_pipeline_on_the_same_workspace_is_refused_in_one_sentence(workspace, tmp_path):
-    first = start_build(workspace, tmp_path)
-    wait_for(tmp_path / "datasets", first)
-    second = start_build(workspace, tmp_path)
-    said = second.communicate(timeout=120)[1]
-    first.terminate()
-    first.communicate(timeout=60)
-    assert second.returncode == 2
-    assert said.startswith("loupe: Another pipeline (process ")
-    assert first.returncode == 130
+    with hold_workspace(tmp_path):
+        process = start_build(workspace, tmp_path)
+        said = process.communicate(timeout=120)[1]
+    assert process.returncode == 2
+    assert said.startswith(f"loupe: Another pipeline (process {os.getpid()}) is working on")
+
+
+def test_an_interrupted_pipeline_says_how_to_go_on(workspace, tmp_path):
+    process = start_build(workspace, tmp_path)
+    wait_for(tmp_path / "datasets", process)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=120)[1]
+    assert process.returncode == 130
+    assert said.endswith("loupe: stopped; the same command continues where it stopped\n")
