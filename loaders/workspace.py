@@ -4,11 +4,12 @@ import os
 import re
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 from loaders.dataset import Dataset
-from loaders.errors import BadInput, StoreNotFound
+from loaders.errors import BadInput, LoupeError, StoreNotFound
 from loaders.layers import LayerSet
-from loaders.manifest import is_published, stamp
+from loaders.manifest import is_published, read_manifest, stamp
 from loaders.sae import SaeRecord
 from loaders.store import Store
 
@@ -48,7 +49,7 @@ class Workspace:
     def store_dir(self, store_id: str) -> Path:
         """Directory of `<sae>@<dataset>`; raises StoreNotFound for anything that is not such an id."""
         if not STORE_ID.fullmatch(store_id) or ".." in store_id:
-            raise StoreNotFound(f"'{store_id}' is not a store id: wanted <sae>@<dataset> in [a-z0-9._-].")
+            raise StoreNotFound(f"'{store_id[:80]}' is not a store id: wanted <sae>@<dataset> in [a-z0-9._-].")
         return self.root / "stores" / store_id
 
     def layers_dir(self, set_id: str) -> Path:
@@ -74,7 +75,7 @@ class Workspace:
         directory = self.store_dir(store_id)
         if not is_published(directory):
             there = ", ".join(self.store_ids()) or "none yet"
-            raise StoreNotFound(f"There is no store '{store_id}' in this workspace (stores: {there}).")
+            raise StoreNotFound(f"There is no store '{store_id[:80]}' in this workspace (stores: {there}).")
         now = stamp(directory)
         with self._lock:
             kept = self._open.get(store_id)
@@ -82,11 +83,20 @@ class Workspace:
                 kept = self._open[store_id] = (now, Store.open(directory, self.root / "datasets"))
         return kept[1]
 
+    def manifests(self) -> dict[str, dict[str, Any]]:
+        """Manifest of every published store that has a readable one; nothing else of the stores is looked at."""
+        found = {}
+        for store_id in self.store_ids():
+            try:
+                found[store_id] = read_manifest(self.store_dir(store_id), "store")
+            except LoupeError:  # opening that store says what is wrong; the others are not its hostages
+                continue
+        return found
+
     def sets(self) -> dict[str, list[str]]:
         """Store ids by set, in layer order; a store without a set stands alone under its own id."""
         members: dict[str, list[tuple[int, str]]] = {}
-        for store_id in self.store_ids():
-            manifest = self.open_store(store_id).manifest
+        for store_id, manifest in self.manifests().items():
             group = manifest.get("set") or store_id
             members.setdefault(group, []).append((int(manifest.get("layer_index") or 0), store_id))
         return {group: [store_id for _, store_id in sorted(found)] for group, found in sorted(members.items())}
