@@ -45,11 +45,11 @@ def layer_switch(workspace: Workspace, store: Store, feature_id: int, query: dic
     members = workspace.sets().get(store.set_id or store.id, [store.id])
     if len(members) < 2:
         return []
-    layers, matches = [], _matches(workspace, store)
+    layers, matches, manifests = [], _matches(workspace, store), workspace.manifests()
     for member in members:
-        other = workspace.open_store(member)
+        sae_id, hook = manifests[member]["sae"], manifests[member]["hook"]
         if member == store.id:
-            layers.append(Layer(other.sae_id, other.hook, "", True, f"#{feature_id}"))
+            layers.append(Layer(sae_id, hook, "", True, f"#{feature_id}"))
             continue
         partner = _partner(matches, store, feature_id, member)
         if partner is not None and partner.is_linked:
@@ -57,7 +57,7 @@ def layer_switch(workspace: Workspace, store: Store, feature_id: int, query: dic
             href = urls.feature(member, partner.feature_id, store.id, feature_id, **query)
         else:
             words, href = "no match", urls.feature(store.id, feature_id, unmatched=member, **query)
-        layers.append(Layer(other.sae_id, other.hook, href, False, words))
+        layers.append(Layer(sae_id, hook, href, False, words))
     return layers
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from catalog.runs import Run
+from loaders.errors import LoupeError
 from loaders.schema import GROUPED_TABLES, PARQUET_TABLES
 from loaders.store import Store
 from loaders.workspace import Workspace
@@ -62,9 +63,21 @@ def _order(one: _Found) -> tuple[int, str]:
 
 
 def _with_store(workspace: Workspace) -> list[_Found]:
-    stores = [workspace.open_store(store_id) for store_id in workspace.store_ids()]
-    stores.sort(key=lambda store: (str(store.manifest["created_at"]), store.id))
-    return [_of_store(store) for store in stores]
+    manifests = workspace.manifests()
+    oldest_first = sorted(
+        workspace.store_ids(), key=lambda store: (manifests.get(store, {}).get("created_at", ""), store)
+    )
+    return [_open_or_say(workspace, store_id, manifests.get(store_id, {})) for store_id in oldest_first]
+
+
+def _open_or_say(workspace: Workspace, store_id: str, manifest: dict[str, Any]) -> _Found:
+    try:
+        return _of_store(workspace.open_store(store_id))
+    except LoupeError as error:
+        sae, _, dataset = store_id.partition("@")
+        row = SaeRow(sae, None, str(manifest.get("hook", "")), str(error), False, {}, None, None)
+        layer = int(manifest.get("layer_index") or 0)
+        return _Found(manifest.get("set") or sae, str(manifest.get("model", "")), dataset, layer, row)
 
 
 def _of_store(store: Store) -> _Found:

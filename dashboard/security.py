@@ -40,7 +40,7 @@ def guard(app: Dash, server: Flask, workspace: Workspace, inline_scripts: list[s
 def policy(app: Dash, workspace: Workspace, inline_scripts: list[str]) -> str:
     """The content policy: scripts of this server only, with `unsafe-eval` only where a store needs the WebGL map."""
     scripts = ["'self'", *inline_scripts, *app.csp_hashes()]
-    if any(workspace.open_store(store_id).features > GL_FEATURES for store_id in workspace.store_ids()):
+    if any(manifest["features"] > GL_FEATURES for manifest in workspace.manifests().values()):
         scripts.append("'unsafe-eval'")
     return "; ".join(
         [

@@ -139,11 +139,13 @@ def rail(place: urls.Place, store: str | None, set_id: str | None) -> list[dcc.L
 def choose_store(place: urls.Place, known: str | None, sets: dict[str, list[str]]) -> str | None:
     """The store that the page shows: the one in the path, one of the path's set, the last one, or the first.
 
-    None for a path that names an unknown store: the page says so.
+    None for a path that names an unknown store or set: the page says so.
     """
     stores = [store for members in sets.values() for store in members]
     if place.store:
         return place.store if place.store in stores else None
+    if place.set_id and place.set_id not in sets:
+        return None
     members = sets.get(place.set_id or "", [])
     if members and known not in members:
         return members[0]
@@ -157,7 +159,7 @@ def set_of(store: str | None, sets: dict[str, list[str]]) -> str | None:
 
 def generations(workspace: Workspace) -> dict[str, int]:
     """The manifest generation of every store; changes whenever a table lands."""
-    return {store: int(workspace.open_store(store).manifest["generation"]) for store in workspace.store_ids()}
+    return {store: int(manifest["generation"]) for store, manifest in workspace.manifests().items()}
 
 
 def is_busy() -> bool:
@@ -178,10 +180,10 @@ def register(app: Dash) -> None:
     )
     def follow_location(pathname: str | None, _: Any, known: str | None) -> tuple[list[dict[str, str]], Any, Any]:
         workspace = context.workspace()
-        sets, place = workspace.sets(), urls.read(pathname)
+        sets, manifests, place = workspace.sets(), workspace.manifests(), urls.read(pathname)
         store = choose_store(place, known, sets)
         options = [
-            {"value": member, "label": f"{member}  ({workspace.open_store(member).hook})"}
+            {"value": member, "label": f"{member}  ({manifests[member]['hook']})"}
             for members in sets.values()
             for member in members
         ]

@@ -13,6 +13,7 @@ from dashboard.components import figures as three_digits
 from dashboard.figures.training import Axes, Line, draw_curves, draw_frontier
 from dashboard.training_curves import Series, smooth, thin
 from dashboard.training_runs import TrainingRun
+from loaders.errors import StoreDamaged
 from loaders.workspace import Workspace
 
 MAX_SMOOTHING = 0.99
@@ -198,7 +199,11 @@ def densities(
     for run in chosen:
         if run.store_id is None:
             continue
-        density = workspace.open_store(run.store_id).stats()["density"].to_numpy()
+        try:
+            density = workspace.open_store(run.store_id).stats()["density"].to_numpy()
+        except StoreDamaged:
+            dead.append(f"{run.sae_id}, whose store is damaged")
+            continue
         drawn.append((run.sae_id, run.look.colour, run.look.dash, density))
         if never := int((density == 0).sum()):
             dead.append(f"{count(never)} dead of {run.sae_id}")

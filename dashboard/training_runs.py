@@ -56,7 +56,7 @@ def collect(workspace: Workspace, catalog: Catalog, now: datetime | None = None)
     latest: dict[str, Run] = {}
     for run in runs(catalog, now):
         latest.setdefault(run.sae_id, run)
-    stores = {workspace.open_store(store).sae_id: store for store in reversed(workspace.store_ids())}
+    stores = {manifest["sae"]: store for store, manifest in reversed(workspace.manifests().items())}
     finished = set(workspace.sae_ids())
     ids = sorted({*latest, *finished})
     places = {sae_id: _place(workspace, latest.get(sae_id), stores.get(sae_id)) for sae_id in ids}
@@ -90,7 +90,7 @@ class Place(NamedTuple):
 
 
 def _place(workspace: Workspace, run: Run | None, store_id: str | None) -> Place:
-    known = workspace.open_store(store_id).manifest if store_id else {}
+    known = workspace.manifests()[store_id] if store_id else {}
     config = run.config if run else {}
     set_id = known.get("set") or config.get("set_id") or ""
     layer = known.get("layer_index") if store_id else config.get("layer_index")
@@ -125,7 +125,7 @@ def _describe(
 ) -> TrainingRun:
     curves = read_curves(workspace.sae_dir(sae_id) / "metrics.jsonl")
     record = workspace.sae(sae_id) if is_finished else None
-    quality = _quality(workspace.open_store(store_id).manifest.get("quality") if store_id else None)
+    quality = _quality(workspace.manifests()[store_id].get("quality") if store_id else None)
     if quality.fvu is None and record is not None:  # not harvested yet, so dead features are not known
         quality = _quality(record.metadata.get("quality"))._replace(dead_share=None)
     cfg = record.cfg if record else {}

@@ -21,8 +21,9 @@ class CscLoader:
         self._indices = np.asarray(open_raw(self._group / "indices"))
         self._data = np.asarray(open_raw(self._group / "data"))
         self.features = len(self._indptr) - 1
-        nnz = int(self._indptr[-1])
-        if attributes.get("encoding-type") != "csc_matrix" or len(self._indices) != nnz or len(self._data) != nnz:
+        nnz = len(self._data)
+        is_ordered = self._indptr[0] == 0 and self._indptr[-1] == nnz and bool((np.diff(self._indptr) >= 0).all())
+        if attributes.get("encoding-type") != "csc_matrix" or len(self._indices) != nnz or not is_ordered:
             raise StoreDamaged(f"'{self._group}' is not a consistent csc_matrix group. Run `loupe transpose` again.")
 
     @property

@@ -62,7 +62,9 @@ def draw_band(
     if not len(found.indices):
         return Examples([], 0, 0.0, 0.0, False)
     low, high = (float(q) for q in np.quantile(found.activations, interval, method="inverted_cdf"))
-    inside = np.flatnonzero((found.activations >= low) & (found.activations <= high))
+    is_last = interval[1] >= 1  # bands that touch share no sample: the upper bound belongs to the next one
+    below = found.activations <= high if is_last else found.activations < high
+    inside = np.flatnonzero((found.activations >= low) & below)
     shuffled = np.random.default_rng(seed).permutation(inside)
     contexts, _ = dataset.locate(found.indices[shuffled])
     _, first = np.unique(contexts, return_index=True)

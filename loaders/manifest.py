@@ -9,6 +9,11 @@ from loaders.errors import StoreDamaged, StoreNotFound
 from loaders.schema import SCHEMA_VERSION
 
 NAME = "manifest.json"
+REQUIRED = {
+    "store": {"id", "generation", "samples", "features", "sae", "dataset", "hook", "fingerprints", "tables", "files"},
+    "dataset": {"id", "contexts", "samples", "columns", "fingerprint", "files"},
+    "layers": {"id", "members", "pairs", "shared_basis", "files"},
+}
 
 
 def is_published(directory: Path) -> bool:
@@ -30,6 +35,8 @@ def read_manifest(directory: Path, kind: str) -> dict[str, Any]:
         manifest = json.loads(path.read_text())
     except ValueError as error:
         raise StoreDamaged(f"'{path}' is not valid JSON ({error}). Rebuild the {kind}.") from error
+    if not isinstance(manifest, dict):
+        raise StoreDamaged(f"'{path}' holds no JSON object. Rebuild the {kind}.")
     if manifest.get("kind") != kind:
         raise StoreDamaged(f"'{path}' describes a {manifest.get('kind')}, not a {kind}.")
     if manifest.get("schema_version") != SCHEMA_VERSION:
@@ -37,7 +44,9 @@ def read_manifest(directory: Path, kind: str) -> dict[str, Any]:
         raise StoreDamaged(
             f"{kind.capitalize()} version {found} at '{directory}'; this Loupe reads {SCHEMA_VERSION}. Rebuild it."
         )
-    return dict(manifest)
+    if missing := sorted(REQUIRED[kind] - manifest.keys()):
+        raise StoreDamaged(f"'{path}' has no {', '.join(missing)}. Rebuild the {kind}.")
+    return manifest
 
 
 def check_files(directory: Path, manifest: dict[str, Any], hashes: bool = False) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 from loaders.batch_scan import BatchScanLoader
 from loaders.csc import CscLoader
 from loaders.dataset import Dataset
-from loaders.errors import FeatureNotFound, StoreDamaged
+from loaders.errors import BadInput, FeatureNotFound, StoreDamaged
 from loaders.examples import Example, Examples, draw_band, make_example, strongest_contexts
 from loaders.manifest import check_files, read_manifest
 from loaders.protocol import ActivationLoader, FeatureActivations
@@ -70,11 +70,13 @@ class Store:
         """
         manifest = read_manifest(directory, "store")
         check_files(directory, manifest)
-        dataset = Dataset.open(datasets / manifest["dataset"])
+        dataset = Dataset.open(datasets / Path(manifest["dataset"]).name)  # a manifest leads nowhere else
         if dataset.fingerprint != manifest["fingerprints"]["dataset"]:
             raise StoreDamaged(
                 f"Store '{manifest['id']}' was made from another version of dataset '{dataset.id}'. Harvest it again."
             )
+        if loader and loader not in LOADERS:
+            raise BadInput(f"There is no loader '{loader}'. Choose one of {', '.join(LOADERS)}.")
         names = [loader] if loader else list(LOADERS)
         for name in names:
             made = LOADERS[name](directory)
@@ -148,10 +150,15 @@ class Store:
         return chosen._replace(items=items)
 
     def example(self, feature_id: int, sample: int) -> Example:
-        """One sample in its context, with this feature's activations."""
+        """One sample in its context, with this feature's activations; raises BadInput for a sample out of range."""
+        self._require_range("Sample", sample, self.samples)
         found = self.activations(feature_id)
         contexts, _ = self.dataset.locate(np.array([sample]))
         return make_example(found, self.dataset, sample, self.dataset.metadata(contexts)[0])
+
+    def _require_range(self, what: str, index: int, count: int) -> None:
+        if not 0 <= index < count:
+            raise BadInput(f"{what} {index} does not exist: store '{self.id}' has 0 to {count - 1}.")
 
     @cached_property
     def _token_counts(self) -> TokenCounts:
@@ -212,7 +219,8 @@ class Store:
         ]
 
     def context(self, index: int) -> Context:
-        """One whole context; raises FeatureNotFound's sibling BadInput through NumPy only for an index out of range."""
+        """One whole context; raises BadInput for an index out of range."""
+        self._require_range("Context", index, self.dataset.contexts)
         row = self.dataset.metadata(np.array([index]))[0]
         text = str(row.pop("text"))
         start, stop = int(self.dataset.offsets[index]), int(self.dataset.offsets[index + 1])

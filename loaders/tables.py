@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from loaders.errors import FeatureNotFound, TableMissing
+from loaders.errors import FeatureNotFound, StoreDamaged, TableMissing
 from loaders.schema import GROUPED_TABLES, PARQUET_TABLES
 
 
@@ -26,7 +26,18 @@ def read_parquet_table(store_dir: Path, name: str) -> pa.Table:
     path = store_dir / f"tables/{name}.parquet"
     if not path.exists():
         raise TableMissing(store_dir.name, name)
-    return pq.read_table(path, schema=PARQUET_TABLES[name])
+    try:
+        return pq.read_table(path, schema=PARQUET_TABLES[name])
+    except pa.ArrowInvalid as error:
+        raise damaged_table(store_dir, name, error) from error
+
+
+def damaged_table(store_dir: Path, name: str, error: Exception) -> StoreDamaged:
+    """The sentence for a table that is there but cannot be read."""
+    reason = str(error).splitlines()[0]
+    return StoreDamaged(
+        f"Table '{name}' of '{store_dir.name}' cannot be read ({reason}). Delete it and run `loupe {name}`."
+    )
 
 
 class GroupedTable:
@@ -35,8 +46,11 @@ class GroupedTable:
     def __init__(self, store_dir: Path, name: str) -> None:
         if name not in GROUPED_TABLES or not has_table(store_dir, name):
             raise TableMissing(store_dir.name, name)
-        self._offsets = np.load(store_dir / f"tables/{name}.offsets.npy", mmap_mode="r")
-        self._table = pa.ipc.open_file(pa.memory_map(str(store_dir / f"tables/{name}.arrow"))).read_all()
+        try:
+            self._offsets = np.load(store_dir / f"tables/{name}.offsets.npy", mmap_mode="r")
+            self._table = pa.ipc.open_file(pa.memory_map(str(store_dir / f"tables/{name}.arrow"))).read_all()
+        except (pa.ArrowInvalid, ValueError) as error:
+            raise damaged_table(store_dir, name, error) from error
         self.features = len(self._offsets) - 1
 
     @property

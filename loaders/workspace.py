@@ -30,6 +30,7 @@ class Workspace:
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root).expanduser().resolve()
         self._open: dict[str, tuple[object, Store]] = {}
+        self._manifests: dict[str, tuple[object, dict[str, Any]]] = {}
         self._lock = Lock()
 
     @property
@@ -87,10 +88,15 @@ class Workspace:
         """Manifest of every published store that has a readable one; nothing else of the stores is looked at."""
         found = {}
         for store_id in self.store_ids():
+            directory = self.store_dir(store_id)
+            now = stamp(directory)
+            kept = self._manifests.get(store_id)
             try:
-                found[store_id] = read_manifest(self.store_dir(store_id), "store")
+                if kept is None or kept[0] != now:
+                    kept = self._manifests[store_id] = (now, read_manifest(directory, "store"))
             except LoupeError:  # opening that store says what is wrong; the others are not its hostages
                 continue
+            found[store_id] = kept[1]
         return found
 
     def sets(self) -> dict[str, list[str]]:

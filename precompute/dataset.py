@@ -59,6 +59,8 @@ def run(config: Config, workspace: Workspace, progress: Progress, texts: Iterabl
     `texts` takes the place of the source: a document per string. Raises BadInput for a source that is missing, empty or
     malformed, a context length beyond the model's, and a finished dataset of the same id with other settings.
     """
+    if config.tokens is not None and config.tokens < 1:
+        raise BadInput(f"A dataset of {config.tokens} tokens was asked for. Ask for at least 1.")
     target = workspace.dataset_dir(config.id)
     if is_published(target):
         check_settings(config, read_manifest(target, "dataset"))

@@ -61,6 +61,10 @@ def grammar_tasks(workspace: Workspace, catalog: Catalog) -> list[Task]:
         source=grammar_model.MODEL_ID,
         dataset_id=grammar_model.MODEL_ID,
         set_id=grammar_model.MODEL_ID,
+        k=8,
+        expansion=4,
+        steps=(400,),
+        batch=1024,
         shared_basis=True,
     )
     trained, text = grammar_model.Config(), grammar_dataset.Config()

@@ -1,5 +1,6 @@
 """Encode captured activations with a finished SAE; hands on a store's row-major batches and `harvest.json`."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -101,8 +102,14 @@ def _agreed_fingerprints(
 
 
 def _is_finished(batch: Path, fingerprints: dict[str, str]) -> bool:
-    """Whether the batch is there; raises BadInput when it is of another SAE or dataset."""
+    """Whether the batch is there and whole (else it is removed); raises BadInput when it is of another SAE or dataset."""
     if not batch.exists():
+        return False
+    try:
+        for name in ("indptr", "indices", "data"):
+            open_raw(batch / name)
+    except StoreDamaged:
+        shutil.rmtree(batch)
         return False
     if open_group_attributes(batch).get("fingerprints") != fingerprints:
         raise BadInput(

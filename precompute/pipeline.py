@@ -39,7 +39,7 @@ def run_tasks(tasks: list[Task], catalog: Catalog) -> None:
 
 
 def run_alone(step: ModuleType, config: object, workspace: Workspace) -> object:
-    """Run one step from the command line with progress on the terminal; publish a table that it added."""
+    """Run one step from the command line with progress on the terminal."""
     progress = Progress(TerminalSink())
     wanted = inspect.signature(step.run).parameters
     extra = {"catalog": Catalog(workspace.catalog_url)} if "catalog" in wanted else {}

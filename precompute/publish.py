@@ -44,7 +44,7 @@ def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
     fields = None
     if is_published(store_dir):
         published = read_manifest(store_dir, "store")
-        if set(present) == set(published["tables"]):
+        if list_files(store_dir, published["files"]) == published["files"]:
             return store_dir
     else:
         fields = _describe(config.store, workspace)
@@ -118,12 +118,11 @@ def publish(store_dir: Path, fields: dict[str, Any] | None, tables: list[str]) -
     """Write the next generation of the manifest and return it.
 
     The first generation needs `fields` (shapes, ids, fingerprints of model, SAE and dataset, quality, seed);
-    later ones only name the `tables` that were added. The store's fingerprint covers the core files.
+    later ones keep them. `tables` are all that are there. The store's fingerprint covers the core files.
     """
     old = read_manifest(store_dir, "store") if is_published(store_dir) else None
     files = list_files(store_dir, old["files"] if old else {})
     core = {name: files[name] for name in files if not name.startswith("tables/") or "stats" in name}
-    present = {**(old["tables"] if old else {}), **{name: {"rows": _rows(store_dir, name)} for name in tables}}
     manifest = {
         **(old or {}),
         **(fields or {}),
@@ -134,7 +133,7 @@ def publish(store_dir: Path, fields: dict[str, Any] | None, tables: list[str]) -
         "created_at": old["created_at"] if old else datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {name: version(name) for name in PACKAGES},
         "command": " ".join(["loupe", *sys.argv[1:]]),
-        "tables": present,
+        "tables": {name: {"rows": _rows(store_dir, name)} for name in tables},
         "files": files,
     }
     manifest["fingerprints"] = {**manifest["fingerprints"], "store": combined_sha256(core)}

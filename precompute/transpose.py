@@ -74,7 +74,10 @@ def _require_harvested(store_dir: Path, batches: SampleBlocks) -> None:
 def _is_complete(target: Path, batches: SampleBlocks) -> bool:
     if not target.exists():
         return False
-    found = FeatureBlocks(target)
+    try:
+        found = FeatureBlocks(target)
+    except StoreDamaged:  # made anew
+        return False
     return (found.samples, found.features, found.nnz) == (batches.samples, batches.features, batches.nnz)
 
 

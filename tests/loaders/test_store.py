@@ -10,6 +10,9 @@ from loaders.errors import BadInput, FeatureNotFound, StoreDamaged, StoreNotFoun
 from loaders.rates import wilson_interval
 from loaders.store import Store
 from loaders.workspace import Workspace, slug
+from precompute import publish, transpose, verify
+from precompute.progress import Progress
+from precompute.tables import tokens
 
 FEATURES = range(0, 128, 17)
 
@@ -82,7 +85,8 @@ def test_a_band_holds_only_values_between_its_population_quantiles(store, dense,
     found = store.examples(9, n=8, interval=interval, seed=1)
     assert found.low >= np.quantile(fires, interval[0], method="lower")
     assert found.high <= np.quantile(fires, interval[1], method="higher")
-    assert found.population == ((fires >= found.low) & (fires <= found.high)).sum()
+    below = fires <= found.high if interval[1] == 1 else fires < found.high
+    assert found.population == ((fires >= found.low) & below).sum()
     assert all(found.low <= item.value <= found.high for item in found.items)
     assert found.sampled == (found.population > len(found.items))
     again = store.examples(9, n=8, interval=interval, seed=1)
@@ -175,7 +179,59 @@ def test_a_flipped_byte_is_found_by_the_checksums(copied):
     manifest = read_manifest(directory, "store")
     check_files(directory, manifest)
     with pytest.raises(StoreDamaged, match=r"features.zarr/data/c/0.*sha256"):
-        check_files(directory, manifest, hashes=True)
+        verify.run(verify.Config(), copied, Progress())
+
+
+def test_an_undamaged_workspace_verifies(copied):
+    assert verify.run(verify.Config(), copied, Progress()) == copied.root
+
+
+def test_index_pointers_that_were_overwritten_are_refused(copied):
+    path = copied.store_dir("tiny-l0@texts") / "features.zarr/indptr/c/0"
+    content = bytearray(path.read_bytes())
+    content[8:16] = b"\xff" * 8
+    path.write_bytes(content)
+    with pytest.raises(StoreDamaged, match="consistent"):
+        copied.open_store("tiny-l0@texts")
+
+
+def test_an_unreadable_table_is_one_sentence(copied):
+    path = copied.store_dir("tiny-l0@texts") / "tables/stats.parquet"
+    path.write_bytes(bytes(path.stat().st_size))
+    with pytest.raises(StoreDamaged, match="Table 'stats'"):
+        copied.open_store("tiny-l0@texts").stats()
+
+
+@pytest.mark.parametrize("content", ["[]", "{", '{"kind": "store", "schema_version": 1}'])
+def test_a_wrong_manifest_is_refused_and_hides_no_other_store(copied, content):
+    (copied.store_dir("tiny-l0@texts") / "manifest.json").write_text(content)
+    with pytest.raises(StoreDamaged, match="manifest"):
+        copied.open_store("tiny-l0@texts")
+    assert copied.sets() == {"tiny": ["tiny-l1@texts"]}
+
+
+def test_a_damaged_store_is_repaired_by_its_steps(copied):
+    directory = copied.store_dir("tiny-l0@texts")
+    wanted = (directory / "features.zarr/data/c/0").read_bytes()
+    (directory / "features.zarr/data/c/0").unlink()
+    (directory / "tables/tokens.arrow").unlink()
+    transpose.run(transpose.Config("tiny-l0@texts"), copied, Progress())
+    tokens.run(tokens.Config("tiny-l0@texts"), copied, Progress())
+    publish.run(publish.Config("tiny-l0@texts"), copied, Progress())
+    assert (directory / "features.zarr/data/c/0").read_bytes() == wanted
+    assert copied.open_store("tiny-l0@texts").top_token_names()
+    verify.run(verify.Config(), copied, Progress())
+
+
+def test_what_does_not_exist_in_a_store_is_refused(store):
+    for ask in (lambda: store.context(-1), lambda: store.context(10**7), lambda: store.example(1, 10**9)):
+        with pytest.raises(BadInput, match="does not exist"):
+            ask()
+
+
+def test_touching_bands_share_no_sample(store):
+    bands = [store.examples(9, n=0, interval=(low / 5, (low + 1) / 5)).population for low in range(5)]
+    assert sum(bands) == store.feature(9)["n"]
 
 
 def test_a_store_of_a_swapped_dataset_does_not_open(copied):
@@ -186,11 +242,10 @@ def test_a_store_of_a_swapped_dataset_does_not_open(copied):
 
 
 def test_a_store_is_opened_again_when_its_manifest_changed(copied):
-    from precompute.publish import publish
-
     before = copied.open_store("tiny-l0@texts")
     assert copied.open_store("tiny-l0@texts") is before
-    publish(copied.store_dir("tiny-l0@texts"), None, [])
+    tables = sorted(before.manifest["tables"])
+    publish.publish(copied.store_dir("tiny-l0@texts"), None, tables)
     after = copied.open_store("tiny-l0@texts")
     assert after.generation == before.generation + 1
     assert after.fingerprint == before.fingerprint
