@@ -13,7 +13,7 @@ from loaders.manifest import is_published, read_manifest, stamp
 from loaders.sae import SaeRecord
 from loaders.store import Store
 
-STORE_ID = re.compile(r"[a-z0-9._-]+@[a-z0-9._-]+")
+STORE_ID = re.compile(r"(?=.{3,255}$)[a-z0-9._-]+@[a-z0-9._-]+")  # at most what a directory's name may be
 
 
 def slug(text: str) -> str:
