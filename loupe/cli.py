@@ -29,12 +29,15 @@ STEPS = {  # verb: (module, one line of help)
     "map": ("precompute.tables.map", "2-D map of all features"),
     "layers": ("precompute.layers", "match the features of a set across its layers"),
     "publish": ("precompute.publish", "list the store's files in its manifest"),
+    "verify": ("precompute.verify", "hash every published file and compare with the manifests"),
     "build": ("precompute.build", "all of these in order, for one model and one dataset"),
 }
+FIRST_STEPS = ("dataset", "grammar-model", "build")
+"""The steps that may begin a workspace; the others need one that is there."""
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; a LoupeError becomes one sentence on stderr and exit code 2."""
+    """Run one command; a LoupeError or an OSError becomes one sentence on stderr and exit code 2."""
     words = sys.argv[1:] if argv is None else argv
     signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -42,6 +45,10 @@ def main(argv: list[str] | None = None) -> int:
         return int(parsed.call(parsed) or 0)
     except LoupeError as error:
         print(f"loupe: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        place = f"'{error.filename}': " if error.filename is not None else ""
+        print(f"loupe: {place}{' '.join((error.strerror or str(error)).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("loupe: stopped; the same command continues where it stopped", file=sys.stderr)
@@ -86,6 +93,8 @@ def _run_step(module: str) -> Callable[[argparse.Namespace], int]:
         from precompute.lock import hold_workspace
         from precompute.pipeline import run_alone
 
+        if parsed.verb not in FIRST_STEPS:
+            _require_workspace(parsed.workspace)
         step = importlib.import_module(module)
         workspace = Workspace(parsed.workspace)
         with hold_workspace(workspace.root):
@@ -106,10 +115,14 @@ def _demo(parsed: argparse.Namespace) -> int:
 def _serve(parsed: argparse.Namespace) -> int:
     from loupe.serving import serve
 
-    if not Path(parsed.workspace).is_dir():
-        raise BadInput(f"There is no workspace at '{parsed.workspace}'. Build one with `loupe demo` or `loupe build`.")
+    _require_workspace(parsed.workspace)
     serve(parsed.workspace, parsed.host, parsed.port, parsed.workers, parsed.threads, _announce(parsed))
     return 0
+
+
+def _require_workspace(directory: str) -> None:
+    if not Path(directory).expanduser().is_dir():
+        raise BadInput(f"There is no workspace at '{directory}'. Build one with `loupe demo` or `loupe build`.")
 
 
 def _announce(parsed: argparse.Namespace) -> Callable[[object], None]:

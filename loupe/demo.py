@@ -6,13 +6,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+from loaders.errors import LoupeError
 from loaders.workspace import Workspace
 from loupe.serving import serve
+
+PLAN = ("plan", "Plan the demo", 0)
+"""Id, title and position of the job that says on Home why the demo could not be planned."""
 
 
 def run_demo(directory: str, model: str) -> int:
     """Build (or continue, or find finished) the demo workspace in this process."""
     from catalog.catalog import Catalog
+    from catalog.jobs import jobs, put_job
     from precompute.demo import demo_tasks
     from precompute.lock import hold_workspace
     from precompute.pipeline import run_tasks
@@ -20,7 +25,14 @@ def run_demo(directory: str, model: str) -> int:
     workspace = Workspace(directory)
     with hold_workspace(workspace.root):
         catalog = Catalog(workspace.catalog_url)
-        run_tasks(demo_tasks(workspace, model, catalog), catalog)
+        try:
+            tasks = demo_tasks(workspace, model, catalog)
+        except LoupeError as error:
+            put_job(catalog, *PLAN, "failed", note=str(error))
+            raise
+        if any(job.job_id == PLAN[0] for job in jobs(catalog)):
+            put_job(catalog, *PLAN, "done")
+        run_tasks(tasks, catalog)
     print(f"The demo workspace at '{directory}' is complete.", file=sys.stderr, flush=True)
     return 0
 

@@ -8,6 +8,8 @@ from gunicorn.app.base import BaseApplication
 
 from loaders.errors import BadInput
 
+LAST_PORT = 65_535
+
 
 class DashboardServer(BaseApplication):
     """gunicorn, configured in code: `app:create_server()` in every worker."""
@@ -27,7 +29,9 @@ class DashboardServer(BaseApplication):
 
 
 def require_free_port(host: str, port: int) -> None:
-    """Raise BadInput when something already listens there."""
+    """Raise BadInput when the port is no port, or when something already listens there."""
+    if not 0 <= port <= LAST_PORT:
+        raise BadInput(f"A port is a number from 0 to {LAST_PORT}: found {port}. Choose another with --port.")
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -40,6 +44,9 @@ def require_free_port(host: str, port: int) -> None:
 
 def serve(workspace: str, host: str, port: int, workers: int, threads: int, when_ready: Any = None) -> None:
     """Serve until interrupted; `when_ready` is called once the port accepts visitors."""
+    for option, found in (("--workers", workers), ("--threads", threads)):
+        if found < 1:
+            raise BadInput(f"{option} must be at least 1: found {found}.")
     require_free_port(host, port)
     os.environ["LOUPE_WORKSPACE"] = workspace
     options: dict[str, Any] = {
