@@ -1,5 +1,6 @@
 """Home: the SAEs of the workspace with their quality, where the pipeline is, where to start."""
 
+from shlex import quote
 from typing import Any
 
 import dash
@@ -78,7 +79,7 @@ def _first_words(steps: list[Job]) -> Any:
             "and the Explorer opens when the first layer is ready.",
             icon_name="clock",
         )
-    command = html.Code(f"loupe demo --workspace {context.workspace().root.name}")
+    command = html.Code(f"loupe demo --workspace {quote(str(context.workspace().root))}")
     return empty_state(
         "This workspace is empty",
         [
