@@ -45,8 +45,9 @@ def layout(
             None, sets, _waiting("No store is ready yet", ["Layers are matched once two of them are harvested."])
         )
     if shown not in sets:
-        words = [f"Sets here: {', '.join(sets) or 'none'}."]
-        return _page(shown, sets, _nothing(f"There is no set '{shown}' in this workspace", words))
+        known = [part for name in sets for part in (" · ", dcc.Link(name, href=urls.layers(name)))][1:]
+        words: list[Any] = ["Sets here: ", *(known or ["none yet"])]
+        return _page(None, sets, _nothing(f"There is no set '{shown[:80]}' in this workspace", words))
     if len(sets[shown]) < 2:
         words = [f"It holds {sets[shown][0]} alone, and matching needs two layers. Harvest another SAE into the set."]
         return _page(shown, sets, _waiting(f"Set '{shown}' has one layer", words))

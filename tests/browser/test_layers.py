@@ -188,7 +188,8 @@ def test_layers_alone_opens_the_matched_set(page: Page) -> None:
 def test_an_unknown_set_is_said_in_a_sentence(page: Page) -> None:
     page.goto("/layers/nowhere")
     expect(page.locator(".empty-title")).to_have_text("There is no set 'nowhere' in this workspace")
-    expect(page.locator(".empty-text")).to_contain_text("tiny")
+    page.locator(".empty-text").get_by_role("link", name="tiny", exact=True).click()
+    expect(page.locator("#layers-table-title")).to_contain_text("tiny-l0 → tiny-l1")
 
 
 def test_a_mistyped_address_falls_back_to_the_first_pair(page: Page) -> None:

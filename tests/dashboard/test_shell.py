@@ -35,3 +35,7 @@ def test_the_rail_leads_to_the_current_store_and_set_and_marks_the_page() -> Non
 
 def test_an_unknown_store_of_the_address_is_not_replaced_by_another() -> None:
     assert choose("/feature/gone@docs/3", known="m-l1@docs") is None
+
+
+def test_an_unknown_set_of_the_address_is_not_replaced_by_another() -> None:
+    assert choose("/layers/gone", known="m-l1@docs") is None
