@@ -4,6 +4,7 @@ import logging
 from collections.abc import Hashable
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import PurePath
 from typing import Any
 
 from flask import Blueprint, Flask, Response, current_app, request
@@ -173,7 +174,9 @@ def _describe_sae(sae_id: str, store_ids: list[str]) -> dict[str, Any]:
         cfg = dict(workspace().sae(sae_id).cfg)
     except LoupeError as error:
         return {"id": sae_id, "stores": store_ids, "error": str(error)}
-    metadata = cfg.pop("metadata", {})
+    metadata = dict(cfg.pop("metadata", {}))
+    if "model_name" in metadata:
+        metadata["model_name"] = _public_name(metadata["model_name"])
     return {"id": sae_id, "stores": store_ids, "config": cfg, "metadata": metadata}
 
 
@@ -185,7 +188,13 @@ def _describe_or_say(store_id: str) -> dict[str, Any]:
 
 
 def _describe_store(opened: Store) -> dict[str, Any]:
-    return {"id": opened.id, **{field: opened.manifest.get(field) for field in MANIFEST_FIELDS}}
+    facts = {field: opened.manifest.get(field) for field in MANIFEST_FIELDS}
+    return {"id": opened.id, **facts, "model": _public_name(facts["model"])}
+
+
+def _public_name(model: Any) -> Any:
+    """The name of a model; of a local folder only its last part, where it lies is the server's own business."""
+    return PurePath(model).name if isinstance(model, str) and PurePath(model).is_absolute() else model
 
 
 def _read_sort() -> tuple[str, bool]:

@@ -56,7 +56,10 @@ def _locate(store_id: str, feature: str) -> tuple[Store, int]:
 
 def _read_body() -> dict[str, Any]:
     request.max_content_length = MAX_BODY_BYTES
-    sent = request.get_json()
+    try:
+        sent = request.get_json()
+    except RecursionError as error:
+        raise BadInput("The request's body nests too deeply: a label is one flat JSON object.") from error
     if not isinstance(sent, dict) or not isinstance(sent.get("name"), str):
         raise BadInput('A label is a JSON object with a "name": {"name": "...", "notes": "...", "replaces": null}.')
     unknown = sorted(set(sent) - set(FIELDS))

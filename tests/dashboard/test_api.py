@@ -413,3 +413,24 @@ def test_a_broken_catalog_is_unavailable(client: FlaskClient, at: str, catalog: 
     with catalog.write() as session:
         session.execute(text("drop table labels"))
     assert "cannot be used" in refusal(client.get(f"{at}/label"), 503)
+
+
+def test_a_body_that_nests_too_deeply_is_refused(client: FlaskClient, base: str) -> None:
+    answered = client.put(f"{base}/features/0/label", data="[" * 200_000, headers=JSON_HEADERS)
+    assert answered.status_code == 400
+    assert "nests too deeply" in answered.get_json()["error"]
+
+
+def test_a_model_in_a_local_folder_is_named_without_the_place_of_the_folder(client: FlaskClient, store: Store) -> None:
+    assert Path(store.manifest["model"]).is_absolute()
+    listed = client.get("/api/v1/stores").get_json()["items"]
+    assert {item["model"] for item in listed} == {"tiny"}
+    trained = client.get("/api/v1/saes").get_json()["items"]
+    assert {item["metadata"]["model_name"] for item in trained} == {"tiny"}
+
+
+def test_a_very_long_store_id_is_not_echoed_whole(client: FlaskClient) -> None:
+    for store_id in ("a" * 3_000, "a@" + "b" * 3_000):
+        answered = client.get(f"/api/v1/stores/{store_id}")
+        assert answered.status_code == 404
+        assert len(answered.get_json()["error"]) < 300
