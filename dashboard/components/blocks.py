@@ -62,7 +62,7 @@ def stat(label: str, value: str, *, unit: str = "", hint: str = "") -> html.Div:
     """One figure with its label; `hint` is the definition, shown on hover and read by screen readers."""
     words: list[Children] = [html.Span(value, className="stat-value num")]
     if unit:
-        words.append(html.Span(unit, className="stat-unit"))
+        words += [" ", html.Span(unit, className="stat-unit")]
     return html.Div([html.Div(label, className="stat-label"), html.Div(words)], className="stat", title=hint or None)
 
 
