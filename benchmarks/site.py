@@ -19,8 +19,8 @@ CALLBACK = "/_dash-update-component"
 VISITS = 30
 
 
-def measure_first_load(browser: Browser, address: str) -> dict[str, float]:
-    """Bytes over the wire of the first visit to Home, and hosts other than ours."""
+def measure_load(browser: Browser, address: str, path: str) -> dict[str, float]:
+    """Megabytes over the wire of a first visit that begins on this page, and the number of hosts other than ours."""
     page = browser.new_context().new_page()
     client = page.context.new_cdp_session(page)
     client.send("Network.enable")
@@ -29,9 +29,9 @@ def measure_first_load(browser: Browser, address: str) -> dict[str, float]:
     client.on("Network.loadingFinished", lambda event: received.append(event["encodedDataLength"]))
     page.on("request", lambda request: hosts.add(request.url.split("/")[2]))
     watch = Watch(page)
-    page.goto(address)
+    page.goto(address + path)
     watch.settle()
-    return {"first_load_mb": round(sum(received) / 1e6, 3), "foreign_hosts": len(hosts - {address.split("/")[2]})}
+    return {"mb": round(sum(received) / 1e6, 3), "foreign_hosts": len(hosts - {address.split("/")[2]})}
 
 
 def record_callbacks(browser: Browser, address: str, store: str, feature: int) -> list[dict[str, Any]]:
@@ -130,7 +130,10 @@ def main() -> None:
     with served(parsed.workspace) as (address, ready), chromium() as browser:
         figures = {
             "second_start_s": round(ready, 2),
-            **measure_first_load(browser, address),
+            "first_load": {
+                path: measure_load(browser, address, path)
+                for path in ("/", f"/explorer/{store}", f"/feature/{store}/0")
+            },
             "feature_page": {"store": store, **measure_features(browser, address, store, features)},
             "pages": measure_pages(browser, address, workspace),
             "seconds": 0.0,
