@@ -47,6 +47,8 @@ class Config:
     """Training steps: one number for all hook points, or one for each."""
     batch: int = 2048
     """Rows per training step."""
+    lr: float = 4e-3
+    """Peak learning rate; a smaller one leaves fewer features dead where the inputs are few."""
     shared_basis: bool = False
     """Whether the layers share a basis (a pre-norm residual stream does), so that decoder cosines mean something."""
     seed: int = 0
@@ -108,6 +110,7 @@ def set_tasks(config: Config, workspace: Workspace, catalog: Catalog) -> list[Ta
             expansion=config.expansion,
             steps=count,
             batch=config.batch,
+            lr=config.lr,
             seed=config.seed,
         )
         tasks += layer_tasks(training, config.model, workspace, catalog)

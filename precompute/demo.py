@@ -63,8 +63,9 @@ def grammar_tasks(workspace: Workspace, catalog: Catalog) -> list[Task]:
         set_id=grammar_model.MODEL_ID,
         k=8,
         expansion=4,
-        steps=(400,),
+        steps=(800,),
         batch=1024,
+        lr=1e-3,
         shared_basis=True,
     )
     trained, text = grammar_model.Config(), grammar_dataset.Config()

@@ -47,9 +47,10 @@ def grammar(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
         source="grammar",
         dataset_id="grammar",
         set_id="grammar",
-        k=8,
+        k=16,
         expansion=4,
-        steps=(400,),
+        steps=(800,),
+        lr=1e-3,
         batch=1024,
         shared_basis=True,
     )
