@@ -12,6 +12,7 @@ NAME = "manifest.json"
 REQUIRED = {
     "store": {"id", "generation", "samples", "features", "sae", "dataset", "hook", "fingerprints", "tables", "files"},
     "dataset": {"id", "contexts", "samples", "columns", "fingerprint", "files"},
+    "activations": {"dataset", "hook", "rows", "width", "shards", "fingerprints"},
     "layers": {"id", "members", "pairs", "shared_basis", "files"},
 }
 
