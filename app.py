@@ -6,6 +6,7 @@ from pathlib import Path
 
 from flask import Flask
 
+from dashboard.bundles import compress_ahead
 from dashboard.factory import create_app
 from loaders.errors import BadInput
 from loaders.workspace import Workspace
@@ -25,6 +26,7 @@ def create_server(workspace: str | None = None) -> Flask:
     Path(named).expanduser().mkdir(parents=True, exist_ok=True)
     server = create_app(Workspace(named)).server
     server.test_client().get("/")
+    compress_ahead(server)
     return server
 
 

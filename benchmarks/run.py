@@ -9,7 +9,13 @@ from pathlib import Path
 def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         workspace = str(Path(temporary) / "demo")
-        for words in (["demo", "--keep", workspace], ["site", "--workspace", workspace], ["loading"], ["train_step"]):
+        for words in (
+            ["demo", "--keep", workspace],
+            ["site", "--workspace", workspace],
+            ["first_visit", "--workspace", workspace],
+            ["loading"],
+            ["train_step"],
+        ):
             print(f"--- {words[0]}", flush=True)
             subprocess.run([sys.executable, "-m", f"benchmarks.{words[0]}", *words[1:]], check=True)
 

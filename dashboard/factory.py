@@ -1,6 +1,7 @@
 """Builds the web application over a workspace: pages, shell, HTTP interface, headers, words for every error."""
 
 import base64
+import contextlib
 import functools
 import hashlib
 import logging
@@ -51,6 +52,7 @@ def create_app(workspace: Workspace, catalog: Catalog | None = None) -> Dash:
     server = flask.Flask("loupe", static_folder=None)
     server.config["LOUPE"] = {"workspace": workspace, "catalog": catalog or Catalog(workspace.catalog_url)}
     bundles.compress_responses(server)
+    announce_plotly(server, workspace)
     api.register(server)
     app = Dash(
         "loupe",
@@ -72,6 +74,19 @@ def create_app(workspace: Workspace, catalog: Catalog | None = None) -> Dash:
     security.guard(app, server, workspace, [script_hash(THEME_SCRIPT)])
     server.register_error_handler(Exception, error_page)
     return app
+
+
+def announce_plotly(server: flask.Flask, workspace: Workspace) -> None:
+    """Let a feature's page fetch plotly.js beside Dash's own scripts, where Dash would ask for it only when it draws."""
+
+    @server.after_request
+    def announce(response: flask.Response) -> flask.Response:
+        place = urls.read(flask.request.path)
+        if place.page == "feature" and place.store and place.feature is not None and response.mimetype == "text/html":
+            with contextlib.suppress(LoupeError):  # an unknown store's page draws nothing
+                if place.feature < workspace.open_store(place.store).features:
+                    response.headers.add("Link", f"<{bundles.PLOTLY}>; rel=preload; as=script")
+        return response
 
 
 def script_hash(script: str) -> str:

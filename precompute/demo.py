@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from pathlib import Path
 
 from catalog.catalog import Catalog
 from loaders.errors import BadInput
@@ -54,23 +55,27 @@ def spread_hooks(model: str) -> tuple[str, ...]:
 
 def grammar_tasks(workspace: Workspace, catalog: Catalog) -> list[Task]:
     """Train the causal model, then its SAEs, by the same steps with another model and dataset."""
-    folder = workspace.models_dir() / grammar_model.MODEL_ID
-    config = build.Config(
-        model=str(folder),
-        hooks=GRAMMAR_HOOKS,
-        source=grammar_model.MODEL_ID,
-        dataset_id=grammar_model.MODEL_ID,
-        set_id=grammar_model.MODEL_ID,
-        k=8,
-        expansion=4,
-        steps=(800,),
-        batch=1024,
-        lr=1e-3,
-        shared_basis=True,
-    )
+    config = grammar_config(workspace.models_dir() / grammar_model.MODEL_ID)
     trained, text = grammar_model.Config(), grammar_dataset.Config()
     return [
         Task("grammar/model", "Train the grammar model", lambda bar: grammar_model.run(trained, workspace, bar)),
         Task("grammar/dataset", "Write the grammar texts", lambda bar: grammar_dataset.run(text, workspace, bar)),
         *build.set_tasks(config, workspace, catalog),
     ]
+
+
+def grammar_config(model: Path) -> build.Config:
+    """Four layers of the causal model; more steps or a larger rate leave features dead, as its inputs are few."""
+    return build.Config(
+        model=str(model),
+        hooks=GRAMMAR_HOOKS,
+        source=grammar_model.MODEL_ID,
+        dataset_id=grammar_model.MODEL_ID,
+        set_id=grammar_model.MODEL_ID,
+        k=16,
+        expansion=4,
+        steps=(400,),
+        batch=1024,
+        lr=2e-3,
+        shared_basis=True,
+    )

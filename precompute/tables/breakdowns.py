@@ -10,12 +10,11 @@ import pyarrow as pa
 
 from analysis.breakdowns import CategorySums, sum_by_category
 from loaders.dataset import Dataset
-from loaders.tables import has_table, table_files
 from loaders.workspace import Workspace
 from precompute.feature_blocks import FeatureBlocks
 from precompute.progress import Progress
 from precompute.tables.dataset import dataset_of
-from precompute.tables.writer import write_grouped
+from precompute.tables.writer import kept_table, write_grouped
 
 
 @dataclass(frozen=True)
@@ -40,8 +39,8 @@ def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
     everything past the 63 largest categories folded into 'other'.
     """
     store_dir = workspace.store_dir(config.store)
-    if has_table(store_dir, "breakdowns"):
-        return store_dir / table_files("breakdowns")[0]
+    if path := kept_table(store_dir, "breakdowns", config):
+        return path
     dataset = dataset_of(config.store, workspace)
     features = FeatureBlocks.open(store_dir)
     columns = [_column(dataset, name) for name in dataset.category_columns()]
@@ -57,7 +56,7 @@ def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
                     whole[block.first : block.last, begin:end] = part
                 begin = end
             bar.advance(block.last - block.first)
-        return write_grouped(store_dir, "breakdowns", _table(columns, sums), features.features)
+        return write_grouped(store_dir, "breakdowns", _table(columns, sums), features.features, config)
 
 
 def _column(dataset: Dataset, name: str) -> Column:

@@ -8,11 +8,10 @@ import pyarrow as pa
 
 from analysis.distributions import histograms, owners
 from loaders.schema import HISTOGRAM_BINS
-from loaders.tables import has_table, table_files
 from loaders.workspace import Workspace
 from precompute.feature_blocks import FeatureBlocks
 from precompute.progress import Progress
-from precompute.tables.writer import write_parquet
+from precompute.tables.writer import kept_table, write_parquet
 
 
 @dataclass(frozen=True)
@@ -24,8 +23,8 @@ class Config:
 def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
     """Write the table (non-zero values only; a dead feature has zero counts) and return its path; kept when it is there."""
     store_dir = workspace.store_dir(config.store)
-    if has_table(store_dir, "histograms"):
-        return store_dir / table_files("histograms")[0]
+    if path := kept_table(store_dir, "histograms", config):
+        return path
     features = FeatureBlocks.open(store_dir)
     maxima, counts = np.zeros(features.features, np.float32), np.zeros((features.features, HISTOGRAM_BINS), np.int32)
     with progress.step(f"histograms {config.store}", features.features, "features") as bar:
@@ -36,4 +35,4 @@ def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
             bar.advance(block.last - block.first)
         bins = pa.FixedSizeListArray.from_arrays(pa.array(counts.reshape(-1)), HISTOGRAM_BINS)
         columns = {"feature_id": np.arange(features.features), "max": maxima, "counts": bins}
-        return write_parquet(store_dir, "histograms", pa.table(columns))
+        return write_parquet(store_dir, "histograms", pa.table(columns), config)

@@ -8,11 +8,10 @@ import pyarrow as pa
 
 from analysis.token_statistics import Vocabulary, document_frequencies, inverse_document_frequency
 from loaders.dataset import Dataset
-from loaders.tables import has_table, table_files
 from loaders.workspace import Workspace
 from precompute.progress import Progress
 from precompute.tables.dataset import dataset_of
-from precompute.tables.writer import write_parquet
+from precompute.tables.writer import kept_table, write_parquet
 
 
 @dataclass(frozen=True)
@@ -24,8 +23,8 @@ class Config:
 def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
     """Write one row per token that occurs; special tokens are no samples and do not count. Kept when it is there."""
     store_dir = workspace.store_dir(config.store)
-    if has_table(store_dir, "idf"):
-        return store_dir / table_files("idf")[0]
+    if path := kept_table(store_dir, "idf", config):
+        return path
     dataset = dataset_of(config.store, workspace)
     with progress.step(f"idf {config.store}", dataset.contexts, "contexts") as bar:
         vocabulary = count_vocabulary(dataset, dataset.tokens[dataset.samples])
@@ -37,7 +36,7 @@ def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
             "df": vocabulary.df[ids],
             "idf": vocabulary.idf[ids],
         }
-        return write_parquet(store_dir, "idf", pa.table(columns))
+        return write_parquet(store_dir, "idf", pa.table(columns), config)
 
 
 def count_vocabulary(dataset: Dataset, tokens: np.ndarray) -> Vocabulary:

@@ -10,11 +10,10 @@ import pyarrow as pa
 from analysis.coactivation import unit_rows
 from analysis.ranking import top_per_row
 from loaders.errors import BadInput
-from loaders.tables import has_table, table_files
 from loaders.workspace import Workspace
 from precompute.progress import Progress
 from precompute.readout import NEAREST, read_readout
-from precompute.tables.writer import write_grouped
+from precompute.tables.writer import kept_table, write_grouped
 
 BLOCK_FEATURES = 256
 
@@ -36,8 +35,8 @@ def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
     residual stream.
     """
     store_dir = workspace.store_dir(config.store)
-    if has_table(store_dir, "influences"):
-        return store_dir / table_files("influences")[0]
+    if path := kept_table(store_dir, "influences", config):
+        return path
     decoder = workspace.sae(config.store.partition("@")[0]).decoder()
     kind, weights = read_readout(config.model)
     weights = weights[: len(workspace.dataset(config.store.partition("@")[2]).vocab)]  # some heads are padded
@@ -55,7 +54,7 @@ def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
             parts.append(_extremes(first, rows @ weights.T, config.top, kind != NEAREST))
             bar.advance(len(rows))
         table = pa.concat_tables(parts).replace_schema_metadata({"kind": kind})
-        return write_grouped(store_dir, "influences", table, len(decoder))
+        return write_grouped(store_dir, "influences", table, len(decoder), config)
 
 
 def _extremes(first: int, values: npt.NDArray[np.float32], top: int, both_ends: bool) -> pa.Table:

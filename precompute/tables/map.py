@@ -9,10 +9,9 @@ import pyarrow as pa
 from openTSNE import TSNE
 
 from analysis.coactivation import unit_rows
-from loaders.tables import has_table, table_files
 from loaders.workspace import Workspace
 from precompute.progress import Progress, Step
-from precompute.tables.writer import write_parquet
+from precompute.tables.writer import kept_table, write_parquet
 
 FEWEST = 8  # below, a t-SNE has no neighbourhoods to speak of
 STEPS_SHOWN = 25  # steps between two signs of life
@@ -42,14 +41,14 @@ def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
     the two principal components. Only near neighbours mean something on the map; distances between clusters do not.
     """
     store_dir = workspace.store_dir(config.store)
-    if has_table(store_dir, "map"):
-        return store_dir / table_files("map")[0]
+    if path := kept_table(store_dir, "map", config):
+        return path
     directions = unit_rows(workspace.sae(config.store.partition("@")[0]).decoder())
     with progress.step(f"map {config.store}", config.exaggerated_steps + config.steps, "steps") as bar:
         start = principal_coordinates(directions)
         places = start if len(directions) < FEWEST else _embed(config, directions, start, bar)
         columns = {"feature_id": np.arange(len(places)), "x": places[:, 0], "y": places[:, 1]}
-        return write_parquet(store_dir, "map", pa.table(columns))
+        return write_parquet(store_dir, "map", pa.table(columns), config)
 
 
 def _embed(

@@ -13,11 +13,10 @@ from analysis.coactivation import Moments, binary, cosines, cross_products, mome
 from analysis.ranking import top_per_row
 from loaders.errors import BadInput
 from loaders.schema import NEIGHBOURS
-from loaders.tables import has_table, table_files
 from loaders.workspace import Workspace
 from precompute.progress import Progress
 from precompute.sample_blocks import SampleBlocks
-from precompute.tables.writer import write_grouped
+from precompute.tables.writer import kept_table, write_grouped
 
 BLOCK_CELLS = 1 << 23  # feature pairs held at once: about 64 MiB for each of a handful of float64 arrays
 
@@ -38,8 +37,8 @@ def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
     A dead feature has no neighbours and is nobody's neighbour. Raises BadInput when SAE and store differ in size.
     """
     store_dir = workspace.store_dir(config.store)
-    if has_table(store_dir, "neighbours"):
-        return store_dir / table_files("neighbours")[0]
+    if path := kept_table(store_dir, "neighbours", config):
+        return path
     batches = SampleBlocks.open(store_dir)
     decoder = workspace.sae(config.store.partition("@")[0]).decoder()
     features = batches.features
@@ -58,7 +57,7 @@ def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
             nearest = cosines(decoder[here], decoder)
             tables.append(_neighbours(first, nearest, correlation, np.rint(both).astype(np.int64), of_all, config.top))
             bar.advance(here.stop - first)
-        return write_grouped(store_dir, "neighbours", pa.concat_tables(tables), features)
+        return write_grouped(store_dir, "neighbours", pa.concat_tables(tables), features, config)
 
 
 def _rows(batches: SampleBlocks) -> Iterator[sp.csr_array]:

@@ -7,11 +7,10 @@ import numpy as np
 import pyarrow as pa
 
 from analysis.distributions import Statistics, describe
-from loaders.tables import has_table, table_files
 from loaders.workspace import Workspace
 from precompute.feature_blocks import FeatureBlocks
 from precompute.progress import Progress
-from precompute.tables.writer import write_parquet
+from precompute.tables.writer import kept_table, write_parquet
 
 
 @dataclass(frozen=True)
@@ -23,8 +22,8 @@ class Config:
 def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
     """Write the table (definitions: `analysis.distributions.describe`) and return its path; kept when it is there."""
     store_dir = workspace.store_dir(config.store)
-    if has_table(store_dir, "stats"):
-        return store_dir / table_files("stats")[0]
+    if path := kept_table(store_dir, "stats", config):
+        return path
     features = FeatureBlocks.open(store_dir)
     parts: list[Statistics] = []
     with progress.step(f"stats {config.store}", features.features, "features") as bar:
@@ -39,4 +38,4 @@ def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
             **{name: getattr(found, name) for name in ("sum", "mean", "std", "min", "max")},
             **dict(zip(("q25", "q50", "q75"), found.quartiles, strict=True)),
         }
-        return write_parquet(store_dir, "stats", pa.table(columns))
+        return write_parquet(store_dir, "stats", pa.table(columns), config)

@@ -8,13 +8,12 @@ import pyarrow as pa
 
 from analysis.token_statistics import TokenRows, rank_tokens
 from loaders.schema import TOKENS
-from loaders.tables import has_table, table_files
 from loaders.workspace import Workspace
 from precompute.feature_blocks import FeatureBlocks
 from precompute.progress import Progress
 from precompute.tables.dataset import dataset_of
 from precompute.tables.idf import count_vocabulary
-from precompute.tables.writer import write_grouped
+from precompute.tables.writer import kept_table, write_grouped
 
 
 @dataclass(frozen=True)
@@ -28,8 +27,8 @@ class Config:
 def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
     """Write the table (definitions: `analysis.token_statistics.rank_tokens`) and return its path; kept when it is there."""
     store_dir = workspace.store_dir(config.store)
-    if has_table(store_dir, "tokens"):
-        return store_dir / table_files("tokens")[0]
+    if path := kept_table(store_dir, "tokens", config):
+        return path
     dataset = dataset_of(config.store, workspace)
     features = FeatureBlocks.open(store_dir)
     tokens = dataset.tokens[dataset.samples]
@@ -44,4 +43,4 @@ def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
             bar.advance(block.last - block.first)
         found = TokenRows(*(np.concatenate(column) for column in zip(*parts, strict=True)))
         table = pa.table(list(found), names=TOKENS.names)
-        return write_grouped(store_dir, "tokens", table, features.features)
+        return write_grouped(store_dir, "tokens", table, features.features, config)

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from dashboard import factory, urls
+from dashboard import bundles, factory, urls
 from loaders.errors import FeatureNotFound
 
 
@@ -33,6 +33,19 @@ def test_the_content_policy_allows_only_this_servers_scripts(server: Flask) -> N
     assert "'unsafe-inline'" not in directives["script-src"] and "'unsafe-eval'" not in directives["script-src"]
     assert factory.script_hash(factory.THEME_SCRIPT) in directives["script-src"]
     assert factory.THEME_SCRIPT in get(server, "/").text
+
+
+def test_scripts_are_compressed_before_the_first_visitor_asks(server: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundles.compress_ahead(server).join(timeout=60)
+    monkeypatch.setattr(brotli, "compress", lambda *_, **__: pytest.fail("was compressed again"))
+    for address in [*scripts(server), bundles.PLOTLY]:
+        assert get(server, address, Accept_Encoding="br").headers["Content-Encoding"] == "br"
+
+
+def test_only_the_page_of_a_known_feature_announces_that_it_will_draw(server: Flask) -> None:
+    assert bundles.PLOTLY in get(server, "/feature/tiny-l0@texts/3").headers["Link"]
+    for path in ("/", "/explorer", "/feature/unknown/3", "/feature/tiny-l0@texts/9999", "/feature/tiny-l0@texts/x"):
+        assert "Link" not in get(server, path).headers
 
 
 def test_a_script_with_its_version_in_the_name_is_compressed_and_kept_for_good(server: Flask) -> None:
