@@ -9,6 +9,7 @@ from flask import Flask
 from dashboard.bundles import compress_ahead
 from dashboard.factory import create_app
 from loaders.errors import BadInput
+from loaders.mirror import is_url
 from loaders.workspace import Workspace
 
 __all__ = ["create_app", "create_server", "main"]
@@ -23,7 +24,8 @@ def create_server(workspace: str | None = None) -> Flask:
     named = workspace or os.environ.get("LOUPE_WORKSPACE")
     if not named:
         raise BadInput("No workspace is named. Set LOUPE_WORKSPACE to a workspace directory or run `loupe serve DIR`.")
-    Path(named).expanduser().mkdir(parents=True, exist_ok=True)
+    if not is_url(named):
+        Path(named).expanduser().mkdir(parents=True, exist_ok=True)
     server = create_app(Workspace(named)).server
     server.test_client().get("/")
     compress_ahead(server)

@@ -17,6 +17,10 @@ class StoreDamaged(LoupeError):
     """A file that the manifest lists is missing, has another size or another checksum."""
 
 
+class SourceUnavailable(LoupeError):
+    """Another server or an object store does not answer, or not with what was asked for."""
+
+
 class FeatureNotFound(LoupeError):
     """The feature id is outside of the SAE's features."""
 

@@ -50,13 +50,18 @@ def read_manifest(directory: Path, kind: str) -> dict[str, Any]:
     return manifest
 
 
-def check_files(directory: Path, manifest: dict[str, Any], hashes: bool = False) -> None:
+def check_files(
+    directory: Path, manifest: dict[str, Any], hashes: bool = False, elsewhere: tuple[str, ...] = ()
+) -> None:
     """Compare every listed file with the disk: presence and size, and the sha256 too when `hashes`.
 
+    Files whose names begin with one of `elsewhere` are not on this disk and not looked at.
     Raises StoreDamaged that names the first file at fault.
     """
     root = directory.resolve()
     for name, wanted in manifest["files"].items():
+        if name.startswith(elsewhere):
+            continue
         path = (root / name).resolve()
         if not path.is_relative_to(root):
             raise StoreDamaged(f"The manifest of '{directory}' lists '{name}', which lies outside of it.")

@@ -1,6 +1,5 @@
 """A store answers the domain's questions about one SAE over one dataset, each exactly, from any loader."""
 
-from collections.abc import Callable
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,19 +7,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from loaders.batch_scan import BatchScanLoader
-from loaders.csc import CscLoader
+from loaders.backends import open_loader
 from loaders.dataset import Dataset
 from loaders.errors import BadInput, FeatureNotFound, StoreDamaged
 from loaders.examples import Example, Examples, draw_band, make_example, strongest_contexts
 from loaders.manifest import check_files, read_manifest
+from loaders.mirror import ELSEWHERE, POINTER
 from loaders.protocol import ActivationLoader, FeatureActivations
 from loaders.rates import with_rates
 from loaders.schema import BREAKDOWNS
 from loaders.tables import GroupedTable, has_table, read_parquet_table
 from loaders.token_ranking import TokenCounts, rank_bigrams, rank_tokens
-
-LOADERS: dict[str, Callable[[Path], ActivationLoader]] = {"csc": CscLoader, "batch_scan": BatchScanLoader}
 
 
 class Histogram(NamedTuple):
@@ -69,22 +66,13 @@ class Store:
         Raises StoreNotFound, or StoreDamaged when a file is missing or altered or the dataset was swapped.
         """
         manifest = read_manifest(directory, "store")
-        check_files(directory, manifest)
+        check_files(directory, manifest, elsewhere=ELSEWHERE if (directory / POINTER).exists() else ())
         dataset = Dataset.open(datasets / Path(manifest["dataset"]).name)  # a manifest leads nowhere else
         if dataset.fingerprint != manifest["fingerprints"]["dataset"]:
             raise StoreDamaged(
                 f"Store '{manifest['id']}' was made from another version of dataset '{dataset.id}'. Harvest it again."
             )
-        if loader and loader not in LOADERS:
-            raise BadInput(f"There is no loader '{loader}'. Choose one of {', '.join(LOADERS)}.")
-        names = [loader] if loader else list(LOADERS)
-        for name in names:
-            made = LOADERS[name](directory)
-            if made.is_available:
-                return cls(directory, manifest, dataset, made)
-        raise StoreDamaged(
-            f"Store '{manifest['id']}' has no activations for the loaders {names}. Run `loupe transpose`."
-        )
+        return cls(directory, manifest, dataset, open_loader(directory, loader))
 
     def has(self, table: str) -> bool:
         return has_table(self.directory, table)

@@ -10,6 +10,7 @@ from loaders.dataset import Dataset
 from loaders.errors import BadInput, LoupeError, StoreNotFound
 from loaders.layers import LayerSet
 from loaders.manifest import is_published, read_manifest, stamp
+from loaders.mirror import Mirror, is_url
 from loaders.sae import SaeRecord
 from loaders.store import Store
 
@@ -25,18 +26,24 @@ def slug(text: str) -> str:
 
 
 class Workspace:
-    """A directory of datasets, activations, SAEs, stores and layer matches."""
+    """A directory, or an object store's URL to read from, of datasets, activations, SAEs, stores and layer matches."""
 
     def __init__(self, root: Path | str) -> None:
-        self.root = Path(root).expanduser().resolve()
+        self._mirror = Mirror(str(root)) if is_url(str(root)) else None
+        self.root = self._mirror.root if self._mirror else Path(root).expanduser().resolve()
         self._open: dict[str, tuple[object, Store]] = {}
         self._manifests: dict[str, tuple[object, dict[str, Any]]] = {}
         self._lock = Lock()
 
     @property
     def catalog_url(self) -> str:
-        """LOUPE_DATABASE_URL, or the SQLite file in the workspace."""
-        return os.environ.get("LOUPE_DATABASE_URL") or f"sqlite:///{self.root / 'catalog.sqlite'}"
+        """LOUPE_DATABASE_URL, or the SQLite file in the workspace; raises BadInput when a URL's workspace has neither."""
+        named = os.environ.get("LOUPE_DATABASE_URL")
+        if self._mirror and not named:
+            raise BadInput(
+                f"Labels cannot be kept in '{self._mirror.url}'. Set LOUPE_DATABASE_URL to a database for them."
+            )
+        return named or f"sqlite:///{self.root / 'catalog.sqlite'}"
 
     def dataset_dir(self, dataset_id: str) -> Path:
         return self.root / "datasets" / slug(dataset_id)
@@ -68,12 +75,16 @@ class Workspace:
         return sorted(path.name for path in self._children("saes") if (path / "cfg.json").exists())
 
     def _children(self, kind: str) -> list[Path]:
+        if self._mirror:
+            self._mirror.refresh(kind)
         directory = self.root / kind
         return [path for path in directory.iterdir() if path.is_dir()] if directory.is_dir() else []
 
     def open_store(self, store_id: str) -> Store:
         """Open a published store; kept open until its manifest changes. Raises StoreNotFound or StoreDamaged."""
         directory = self.store_dir(store_id)
+        if self._mirror:
+            self._mirror.refresh("stores")
         if not is_published(directory):
             there = ", ".join(self.store_ids()) or "none yet"
             raise StoreNotFound(f"There is no store '{store_id[:80]}' in this workspace (stores: {there}).")
@@ -81,6 +92,9 @@ class Workspace:
         with self._lock:
             kept = self._open.get(store_id)
             if kept is None or kept[0] != now:
+                if self._mirror:
+                    self._mirror.fetch("stores", store_id)
+                    self._mirror.fetch("datasets", slug(store_id.partition("@")[2]))
                 kept = self._open[store_id] = (now, Store.open(directory, self.root / "datasets"))
         return kept[1]
 
@@ -108,10 +122,16 @@ class Workspace:
         return {group: [store_id for _, store_id in sorted(found)] for group, found in sorted(members.items())}
 
     def sae(self, sae_id: str) -> SaeRecord:
+        if self._mirror:
+            self._mirror.refresh("saes")
         return SaeRecord.open(self.sae_dir(sae_id))
 
     def dataset(self, dataset_id: str) -> Dataset:
+        if self._mirror:
+            self._mirror.fetch("datasets", slug(dataset_id))
         return Dataset.open(self.dataset_dir(dataset_id))
 
     def layer_set(self, set_id: str) -> LayerSet:
+        if self._mirror:
+            self._mirror.fetch("layers", slug(set_id))
         return LayerSet.open(self.layers_dir(set_id))

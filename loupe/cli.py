@@ -9,6 +9,7 @@ from pathlib import Path
 from types import FrameType
 
 from loaders.errors import BadInput, LoupeError
+from loaders.mirror import is_url
 from loaders.workspace import Workspace
 from loupe import arguments
 
@@ -93,6 +94,10 @@ def _run_step(module: str) -> Callable[[argparse.Namespace], int]:
         from precompute.lock import hold_workspace
         from precompute.pipeline import run_alone
 
+        if is_url(parsed.workspace):
+            raise BadInput(
+                f"'{parsed.workspace}' can only be read. Run the step on a local directory and copy it there."
+            )
         if parsed.verb not in FIRST_STEPS:
             _require_workspace(parsed.workspace)
         step = importlib.import_module(module)
@@ -121,6 +126,8 @@ def _serve(parsed: argparse.Namespace) -> int:
 
 
 def _require_workspace(directory: str) -> None:
+    if is_url(directory):
+        return
     if not Path(directory).expanduser().is_dir():
         raise BadInput(f"There is no workspace at '{directory}'. Build one with `loupe demo` or `loupe build`.")
 

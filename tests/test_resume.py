@@ -37,7 +37,13 @@ def start_build(source: Workspace, target: Path) -> subprocess.Popen[str]:
     model, texts = source.root / "models" / "tiny", source.root / "texts.jsonl"
     command = [sys.executable, "-m", "loupe", "build", "--workspace", str(target), "--model", str(model)]
     command += ["--source", str(texts), "--hooks", *HOOKS, *OPTIONS]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a background shell ignores it
+    )
 
 
 def wait_for(path: Path, process: subprocess.Popen[str]) -> None:

@@ -1,0 +1,122 @@
+"""A workspace in an object store, read through a real S3 server on this machine."""
+
+import json
+from collections.abc import Iterator
+
+import fsspec
+import numpy as np
+import pytest
+from moto.server import ThreadedMotoServer
+
+from loaders import mirror
+from loaders.errors import BadInput, FeatureNotFound, SourceUnavailable, StoreDamaged
+from loaders.object_csc import ObjectCscLoader
+from loaders.store import Store
+from loaders.workspace import Workspace
+
+STORE = "tiny-l0@texts"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ThreadedMotoServer]:
+    running = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def url(server: ThreadedMotoServer, workspace: Workspace, tmp_path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The session's workspace, copied into a bucket of its own."""
+    host, port = server.get_host_and_port()
+    for name, value in {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "LOUPE_CACHE": str(tmp_path / "cache"),
+        "LOUPE_DATABASE_URL": f"sqlite:///{tmp_path / 'catalog.sqlite'}",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(mirror, "LISTED_FOR_S", 0.0)
+    files, bucket = objects(), tmp_path.name.replace("_", "-")[-40:].strip("-")
+    files.mkdir(bucket)
+    for kind in ("datasets", "saes", "layers", "stores"):
+        files.put(f"{workspace.root}/{kind}", f"{bucket}/", recursive=True)
+    return f"s3://{bucket}"
+
+
+def objects() -> fsspec.AbstractFileSystem:
+    return fsspec.filesystem("s3", skip_instance_cache=True)
+
+
+def test_a_store_answers_from_an_object_store_as_from_the_disk(url: str, store: Store) -> None:
+    remote = Workspace(url)
+    assert remote.store_ids() == ["tiny-l0@texts", "tiny-l1@texts"]
+    opened = remote.open_store(store.id)
+    assert isinstance(opened.loader, ObjectCscLoader)
+    for feature in range(store.features):
+        found, wanted = opened.activations(feature), store.activations(feature)
+        np.testing.assert_array_equal(found.indices, wanted.indices)
+        np.testing.assert_array_equal(found.activations, wanted.activations)
+    assert opened.stats().equals(store.stats())
+    feature = int(store.stats()["n"].idxmax())
+    assert opened.examples(feature) == store.examples(feature)
+    assert opened.top_tokens(feature).equals(store.top_tokens(feature))
+    assert remote.sae_ids() and (remote.sae(store.sae_id).decoder() is not None)
+    assert remote.layer_set("tiny").members == ["tiny-l0@texts", "tiny-l1@texts"]
+
+
+def test_activations_stay_in_the_object_store(url: str) -> None:
+    remote = Workspace(url)
+    directory = remote.open_store(STORE).directory
+    kept = {path.relative_to(directory).parts[0] for path in directory.rglob("*") if path.is_file()}
+    assert "activations" not in kept and "tables" in kept
+    assert not (directory / "features.zarr" / "data").exists()
+
+
+def test_an_unknown_feature_is_refused(url: str) -> None:
+    with pytest.raises(FeatureNotFound):
+        Workspace(url).open_store(STORE).loader.load(128)
+
+
+def test_a_new_generation_is_seen_and_its_files_are_copied(url: str) -> None:
+    remote, files, path = Workspace(url), objects(), url.removeprefix("s3://") + f"/stores/{STORE}/manifest.json"
+    before = remote.open_store(STORE)
+    manifest = json.loads(files.cat_file(path))
+    files.pipe_file(path, json.dumps({**manifest, "generation": manifest["generation"] + 1}).encode())
+    assert remote.open_store(STORE).generation == before.generation + 1
+
+
+def test_a_table_that_is_not_the_listed_one_is_refused_by_name(url: str) -> None:
+    files, path = objects(), url.removeprefix("s3://") + f"/stores/{STORE}/tables/stats.parquet"
+    altered = bytearray(files.cat_file(path))
+    altered[len(altered) // 2] ^= 1
+    files.pipe_file(path, bytes(altered))
+    with pytest.raises(StoreDamaged, match="stats.parquet' is not the file"):
+        Workspace(url).open_store(STORE)
+
+
+def test_shortened_activations_are_refused_on_opening(url: str) -> None:
+    files, path = objects(), url.removeprefix("s3://") + f"/stores/{STORE}/features.zarr/data/c/0"
+    files.pipe_file(path, files.cat_file(path)[:-8])
+    with pytest.raises(StoreDamaged, match="bytes instead of"):
+        Workspace(url).open_store(STORE)
+
+
+def test_a_server_that_is_away_is_named(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    with pytest.raises(SourceUnavailable, match="cannot be listed"):
+        Workspace(url).store_ids()
+
+
+def test_labels_need_a_database_of_their_own(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LOUPE_DATABASE_URL")
+    with pytest.raises(BadInput, match="LOUPE_DATABASE_URL"):
+        _ = Workspace(url).catalog_url
+
+
+def test_an_address_that_nothing_reads_is_refused() -> None:
+    with pytest.raises(BadInput, match="cannot be read"):
+        Workspace("nonsense://bucket")
