@@ -17,12 +17,15 @@ from loaders.errors import BadInput, StoreDamaged
 from loaders.manifest import NAME, file_sha256, is_published, read_manifest
 from loaders.raw import open_group_attributes, open_raw
 from loaders.schema import GROUPED_TABLES, PARQUET_TABLES, SCHEMA_VERSION
+from loaders.seal import sealed
 from loaders.tables import GroupedTable, has_table, table_files
 from loaders.workspace import Workspace
 from precompute.progress import Progress
 
 PACKAGES = ("numpy", "pyarrow", "zarr", "torch", "transformers")
 TABLES = (*PARQUET_TABLES, *GROUPED_TABLES)
+CORE = ("features.zarr/", "tables/stats.")
+"""What makes two stores the same; batches, other forms and the other tables may come and go."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ def list_files(directory: Path, known: dict[str, dict[str, Any]]) -> dict[str, d
     files: dict[str, dict[str, Any]] = {}
     for path in sorted(directory.rglob("*")):
         name = path.relative_to(directory).as_posix()
-        if not path.is_file() or name == NAME or ".tmp" in name:
+        if not path.is_file() or name == NAME or ".tmp" in name or name.endswith(".partial"):
             continue
         status = path.stat()
         old = known.get(name)
@@ -118,11 +121,14 @@ def publish(store_dir: Path, fields: dict[str, Any] | None, tables: list[str]) -
     """Write the next generation of the manifest and return it.
 
     The first generation needs `fields` (shapes, ids, fingerprints of model, SAE and dataset, quality, seed);
-    later ones keep them. `tables` are all that are there. The store's fingerprint covers the core files.
+    later ones keep them. `tables` are all that are there. The store's fingerprint covers `CORE`. Raises StoreDamaged where
+    the activations are not those that were published.
     """
     old = read_manifest(store_dir, "store") if is_published(store_dir) else None
     files = list_files(store_dir, old["files"] if old else {})
-    core = {name: files[name] for name in files if not name.startswith("tables/") or "stats" in name}
+    if old:
+        _require_same_activations(store_dir, old["files"], files)
+    core = {name: files[name] for name in files if name.startswith(CORE)}
     manifest = {
         **(old or {}),
         **(fields or {}),
@@ -137,8 +143,24 @@ def publish(store_dir: Path, fields: dict[str, Any] | None, tables: list[str]) -
         "files": files,
     }
     manifest["fingerprints"] = {**manifest["fingerprints"], "store": combined_sha256(core)}
-    write_json(store_dir / NAME, manifest)
+    write_json(store_dir / NAME, sealed(manifest))
     return manifest
+
+
+def withdraw(store_dir: Path, folder: str) -> None:
+    """Write the next generation of the manifest without the files of `folder`, which may then be removed."""
+    old = read_manifest(store_dir, "store")
+    files = {name: entry for name, entry in old["files"].items() if not name.startswith(f"{folder}/")}
+    write_json(store_dir / NAME, sealed({**old, "generation": old["generation"] + 1, "files": files}))
+
+
+def _require_same_activations(store_dir: Path, old: dict[str, Any], files: dict[str, Any]) -> None:
+    for name in old:
+        if name.startswith(CORE[0]) and old[name]["sha256"] != files.get(name, {}).get("sha256"):
+            raise StoreDamaged(
+                f"File '{name}' of '{store_dir.name}' is not the one that was published; a published store keeps its"
+                f" activations. Run `loupe transpose` again, or remove the store with `loupe rm stores/{store_dir.name}`."
+            )
 
 
 def _rows(store_dir: Path, name: str) -> int:
