@@ -9,8 +9,10 @@ ROOT = Path(__file__).parents[1]
 
 def test_every_direct_dependency_has_its_line_and_every_line_its_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = {"Serving": project["dependencies"], "Writing": project["optional-dependencies"]["train"]}
-    wanted["Developing"] = project["optional-dependencies"]["dev"]
+    extras = project["optional-dependencies"]
+    wanted = {"Serving": project["dependencies"], "Writing": extras["train"], "Developing": extras["dev"]}
+    wanted |= {"Reading from an object store": extras["objects"], "Working on a cluster": extras["dask"]}
+    assert set(extras) == {"train", "dev", "objects", "dask"}
     sections = re.split(r"^## ", (ROOT / "docs" / "dependencies.md").read_text(), flags=re.MULTILINE)
     for title, requirements in wanted.items():
         section = next(part for part in sections if part.startswith(title))
