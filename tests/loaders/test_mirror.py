@@ -93,7 +93,7 @@ def test_a_table_that_is_not_the_listed_one_is_refused_by_name(url: str) -> None
     altered = bytearray(files.cat_file(path))
     altered[len(altered) // 2] ^= 1
     files.pipe_file(path, bytes(altered))
-    with pytest.raises(StoreDamaged, match="stats.parquet' is not the file"):
+    with pytest.raises(StoreDamaged, match=r"stats\.parquet' is not the file"):
         Workspace(url).open_store(STORE)
 
 
