@@ -17,7 +17,8 @@ from loaders.errors import BadInput, StoreDamaged
 from loaders.manifest import NAME, file_sha256, is_published, read_manifest
 from loaders.raw import open_group_attributes, open_raw
 from loaders.schema import GROUPED_TABLES, PARQUET_TABLES, SCHEMA_VERSION
-from loaders.seal import sealed
+from loaders.seal import KEY as SEAL
+from loaders.seal import is_intact, sealed
 from loaders.tables import GroupedTable, has_table, table_files
 from loaders.workspace import Workspace
 from precompute.progress import Progress
@@ -47,7 +48,7 @@ def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
     fields = None
     if is_published(store_dir):
         published = read_manifest(store_dir, "store")
-        if list_files(store_dir, published["files"]) == published["files"]:
+        if SEAL in published and list_files(store_dir, published["files"]) == published["files"]:
             return store_dir
     else:
         fields = _describe(config.store, workspace)
@@ -124,7 +125,7 @@ def publish(store_dir: Path, fields: dict[str, Any] | None, tables: list[str]) -
     later ones keep them. `tables` are all that are there. The store's fingerprint covers `CORE`. Raises StoreDamaged where
     the activations are not those that were published.
     """
-    old = read_manifest(store_dir, "store") if is_published(store_dir) else None
+    old = _read_own(store_dir) if is_published(store_dir) else None
     files = list_files(store_dir, old["files"] if old else {})
     if old:
         _require_same_activations(store_dir, old["files"], files)
@@ -149,9 +150,20 @@ def publish(store_dir: Path, fields: dict[str, Any] | None, tables: list[str]) -
 
 def withdraw(store_dir: Path, folder: str) -> None:
     """Write the next generation of the manifest without the files of `folder`, which may then be removed."""
-    old = read_manifest(store_dir, "store")
+    old = _read_own(store_dir)
     files = {name: entry for name, entry in old["files"].items() if not name.startswith(f"{folder}/")}
     write_json(store_dir / NAME, sealed({**old, "generation": old["generation"] + 1, "files": files}))
+
+
+def _read_own(store_dir: Path) -> dict[str, Any]:
+    """The manifest that is there; raises StoreDamaged when it is not as it was written, so that nothing wrong is kept."""
+    manifest = read_manifest(store_dir, "store")
+    if SEAL in manifest and not is_intact(manifest):
+        raise StoreDamaged(
+            f"The manifest of '{store_dir.name}' was altered: its checksum differs. Remove the store with"
+            f" `loupe rm stores/{store_dir.name}` and build it again."
+        )
+    return manifest
 
 
 def _require_same_activations(store_dir: Path, old: dict[str, Any], files: dict[str, Any]) -> None:
