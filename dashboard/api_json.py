@@ -1,9 +1,10 @@
-"""How the HTTP interface speaks: strict JSON answers, one-sentence errors, and query parameters read with care."""
+"""How the HTTP interface speaks: strict JSON answers, one-sentence errors, and ids read with care."""
 
 import json
 import math
 from collections.abc import Hashable
 from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from flask import Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from catalog.errors import CatalogTooNew, CatalogUnavailable, StaleEdit
-from loaders.errors import BadInput, FeatureNotFound, LoupeError, StoreNotFound, TableMissing
+from loaders.errors import BadInput, FeatureNotFound, LoupeError, SourceUnavailable, StoreNotFound, TableMissing
 
 STATUS = {
     BadInput: 400,
@@ -22,6 +23,7 @@ STATUS = {
     StaleEdit: 409,
     CatalogTooNew: 503,
     CatalogUnavailable: 503,
+    SourceUnavailable: 503,
 }
 MAX_BODY_BYTES = 2 * 2**20
 SENTENCES = {  # instead of Werkzeug's, where those say too much or too little
@@ -97,25 +99,21 @@ def records(frame: pd.DataFrame) -> list[dict[Hashable, Any]]:
     return frame.to_dict("records")
 
 
-def read_page(default: int, most: int) -> tuple[int, int]:
-    """`limit` (1 to `most`) and `offset` (from 0) of the query. Raises BadInput."""
-    limit, offset = _whole("limit", default), _whole("offset", 0)
-    if not 1 <= limit <= most:
-        raise BadInput(f"'limit' may be 1 to {most:,}: found {limit:,}; read the rest with 'offset'.")
-    return limit, offset
-
-
-def _whole(name: str, default: int) -> int:
-    text = request.args.get(name, "").strip()
-    if not text:
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) <= MAX_ID_DIGITS):
-        raise BadInput(f"'{name}' must be a whole number from 0: found '{text[:40]}'.")
-    return int(text)
+def is_whole(text: str) -> bool:
+    """True for the digits of a number that is not absurdly long."""
+    return text.isascii() and text.isdigit() and len(text) <= MAX_ID_DIGITS
 
 
 def read_feature_id(text: str) -> int:
     """The feature id in an address; anything but a whole number is answered with 404."""
-    if not (text.isascii() and text.isdigit() and len(text) <= MAX_ID_DIGITS):
+    if not is_whole(text):
         raise NotFound(f"'{text[:40]}' is not a feature: feature ids are whole numbers from 0.")
     return int(text)
+
+
+def installed_version() -> str:
+    """Loupe's version."""
+    try:
+        return version("loupe")
+    except PackageNotFoundError:
+        return "not installed"

@@ -3,22 +3,19 @@
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Response, abort, request
+from flask import Response, abort, request
 
-from catalog.labels import Label, get_label, put_label
+from catalog.labels import NAME_LIMIT, NOTES_LIMIT, Label, get_label, put_label
 from dashboard.api_json import MAX_BODY_BYTES, answer, label, read_feature_id
+from dashboard.api_route import FEATURE, JSON, Route
+from dashboard.api_schema import TEXT, WHOLE, or_null, record
 from dashboard.context import author, catalog, workspace
 from loaders.errors import BadInput, FeatureNotFound
 from loaders.store import Store
 
 FIELDS = ("name", "notes", "replaces")
-
-
-def register(blueprint: Blueprint) -> None:
-    """Add the routes of labels."""
-    path = "/v1/stores/<store_id>/features/<feature>/label"
-    blueprint.add_url_rule(path, view_func=read_label, methods=["GET"])
-    blueprint.add_url_rule(path, view_func=save_label, methods=["PUT"])
+_TEXTS = {"name": TEXT, "notes": TEXT, "author": or_null(TEXT), "created_at": or_null(TEXT), "replaces": or_null(WHOLE)}
+LABEL = record(sae_id=TEXT, feature_id=WHOLE, version=or_null(WHOLE), **_TEXTS)
 
 
 def read_label(store_id: str, feature: str) -> Response:
@@ -78,3 +75,21 @@ def _body(store: Store, feature_id: int, saved: Label | None) -> dict[str, Any]:
         return {"store": store.id, **label(saved)}
     nothing = {"name": "", "notes": "", **dict.fromkeys(("version", "author", "created_at", "replaces"))}
     return {"store": store.id, "sae_id": store.sae_id, "feature_id": feature_id, **nothing}
+
+
+_REPLY = record(store=TEXT, **LABEL["properties"])
+_EDIT = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string", "maxLength": NAME_LIMIT},
+        "notes": {"type": "string", "maxLength": NOTES_LIMIT, "default": ""},
+        "replaces": {**or_null(WHOLE), "description": "The version that you saw; null where there was none."},
+    },
+    "required": ["name"],
+    "additionalProperties": False,
+}
+
+ROUTES = (
+    Route("GET", f"{FEATURE}/label", read_label, {JSON: _REPLY}, refusals=(503,)),
+    Route("PUT", f"{FEATURE}/label", save_label, {JSON: _REPLY}, body=_EDIT, refusals=(403, 409, 413, 415, 503)),
+)

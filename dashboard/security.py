@@ -1,21 +1,37 @@
 """Headers and refusals that keep other sites out: content policy, no framing, no cross-site writes."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from dash import Dash
 from flask import Flask, Response, abort, request
 
 from loaders.workspace import Workspace
+
+if TYPE_CHECKING:  # the activation server uses this module and runs without Dash
+    from dash import Dash
 
 WRITING = {"POST", "PUT", "PATCH", "DELETE"}
 GL_FEATURES = 10_000  # above this the Explorer's map needs WebGL, whose shaders plotly.js builds with `new Function`
 
 
 def guard(app: Dash, server: Flask, workspace: Workspace, inline_scripts: list[str]) -> None:
-    """Add security headers to every response and refuse writing requests that another site's page makes.
+    """Guard the dashboard's server: `refuse_other_sites`, and a content policy for its pages.
 
     `inline_scripts` are hashes of the page's own inline scripts, in the form of a content policy.
     """
+    refuse_other_sites(server)
+
+    @server.after_request
+    def add_policy(response: Response) -> Response:
+        if response.mimetype == "text/html":
+            response.headers.setdefault("Content-Security-Policy", policy(app, workspace, inline_scripts))
+        return response
+
+
+def refuse_other_sites(server: Flask) -> None:
+    """Add security headers to every response and refuse writing requests that another site's page makes."""
 
     @server.before_request
     def refuse_cross_site() -> None:
@@ -32,8 +48,6 @@ def guard(app: Dash, server: Flask, workspace: Workspace, inline_scripts: list[s
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
         response.headers.setdefault("Referrer-Policy", "same-origin")
         response.headers.setdefault("X-Frame-Options", "SAMEORIGIN")
-        if response.mimetype == "text/html":
-            response.headers.setdefault("Content-Security-Policy", policy(app, workspace, inline_scripts))
         return response
 
 

@@ -1,21 +1,24 @@
-"""Serve the dashboard with gunicorn: threads in one or more workers, each warmed before its first visitor."""
+"""Serve a web application with gunicorn: threads in one or more workers, each made ready before its first visitor."""
 
 import os
 import socket
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
 
 from loaders.errors import BadInput
+from loaders.mirror import is_url
 
 LAST_PORT = 65_535
 
 
-class DashboardServer(BaseApplication):
-    """gunicorn, configured in code: `app:create_server()` in every worker."""
+class ThreadedServer(BaseApplication):
+    """gunicorn, configured in code: every worker serves what `create` returns in it."""
 
-    def __init__(self, options: dict[str, Any]) -> None:
-        self._options = options
+    def __init__(self, create: Callable[[], Any], options: dict[str, Any]) -> None:
+        self._create, self._options = create, options
         super().__init__()
 
     def load_config(self) -> None:
@@ -23,9 +26,13 @@ class DashboardServer(BaseApplication):
             self.cfg.set(name, value)
 
     def load(self) -> Any:
-        from app import create_server
+        return self._create()
 
-        return create_server()
+
+def require_workspace(directory: str) -> None:
+    """Raise BadInput when there is no such directory; a URL is looked at when it is opened."""
+    if not is_url(directory) and not Path(directory).expanduser().is_dir():
+        raise BadInput(f"There is no workspace at '{directory}'. Build one with `loupe demo` or `loupe build`.")
 
 
 def require_free_port(host: str, port: int) -> None:
@@ -43,12 +50,25 @@ def require_free_port(host: str, port: int) -> None:
 
 
 def serve(workspace: str, host: str, port: int, workers: int, threads: int, when_ready: Any = None) -> None:
-    """Serve until interrupted; `when_ready` is called once the port accepts visitors."""
+    """Serve the dashboard until interrupted; `when_ready` is called once the port accepts visitors."""
+
+    def create() -> Any:
+        from app import create_server
+
+        return create_server()
+
+    os.environ["LOUPE_WORKSPACE"] = workspace
+    serve_threaded(create, host, port, workers, threads, when_ready)
+
+
+def serve_threaded(
+    create: Callable[[], Any], host: str, port: int, workers: int, threads: int, when_ready: Any = None
+) -> None:
+    """Serve the WSGI application that `create` makes until interrupted; raises BadInput for options that cannot be."""
     for option, found in (("--workers", workers), ("--threads", threads)):
         if found < 1:
             raise BadInput(f"{option} must be at least 1: found {found}.")
     require_free_port(host, port)
-    os.environ["LOUPE_WORKSPACE"] = workspace
     options: dict[str, Any] = {
         "bind": f"{host}:{port}",
         "workers": workers,
@@ -61,4 +81,4 @@ def serve(workspace: str, host: str, port: int, workers: int, threads: int, when
     }
     if when_ready is not None:
         options["when_ready"] = when_ready
-    DashboardServer(options).run()
+    ThreadedServer(create, options).run()

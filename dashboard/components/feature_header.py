@@ -7,9 +7,7 @@ from dash import dcc, html
 from dashboard.components.blocks import badge, icon, stat
 from dashboard.components.label_editor import LabelText, label_title
 from dashboard.components.numbers import count, figures, percent
-
-DENSE = 0.1
-"""A feature that fires on at least this share of all samples is flagged as dense."""
+from dashboard.density import DENSE
 
 
 class Layer(NamedTuple):
