@@ -20,6 +20,7 @@ from loaders.schema import GROUPED_TABLES, PARQUET_TABLES, SCHEMA_VERSION
 from loaders.seal import KEY as SEAL
 from loaders.seal import is_intact, sealed
 from loaders.tables import GroupedTable, has_table, table_files
+from loaders.usage import is_leftover
 from loaders.workspace import Workspace
 from precompute.progress import Progress
 
@@ -101,7 +102,7 @@ def list_files(directory: Path, known: dict[str, dict[str, Any]]) -> dict[str, d
     files: dict[str, dict[str, Any]] = {}
     for path in sorted(directory.rglob("*")):
         name = path.relative_to(directory).as_posix()
-        if not path.is_file() or name == NAME or ".tmp" in name or name.endswith(".partial"):
+        if not path.is_file() or name == NAME or is_leftover(path, directory):
             continue
         status = path.stat()
         old = known.get(name)
