@@ -23,6 +23,7 @@ from loaders.tables import GroupedTable, has_table, table_files
 from loaders.usage import is_leftover
 from loaders.workspace import Workspace
 from precompute.progress import Progress
+from precompute.weights import has_weights
 
 PACKAGES = ("numpy", "pyarrow", "zarr", "torch", "transformers")
 TABLES = (*PARQUET_TABLES, *GROUPED_TABLES)
@@ -81,6 +82,8 @@ def _describe(store_id: str, workspace: Workspace) -> dict[str, Any]:
         "hook": sae.metadata["hook_name"],
         "set": sae.metadata["set"],
         "layer_index": sae.metadata["layer_index"],
+        "has_weights": has_weights(sae),
+        **({"conversion": harvest["conversion"]} if "conversion" in harvest else {}),
         "fingerprints": {**fingerprints, "dataset": dataset.fingerprint},
         "quality": {**sae.metadata["quality"], **harvest["quality"]},
         "seed": sae.metadata.get("seed"),

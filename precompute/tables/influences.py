@@ -14,6 +14,7 @@ from loaders.workspace import Workspace
 from precompute.progress import Progress
 from precompute.readout import NEAREST, read_readout
 from precompute.tables.writer import kept_table, write_grouped
+from precompute.weights import require_weights
 
 BLOCK_FEATURES = 256
 
@@ -32,12 +33,14 @@ def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
     """Write the table (formula and source: `precompute.readout.read_readout`) and return its path; kept when it is there.
 
     Its schema's metadata says which `kind` it is. Raises BadInput when the decoder's rows do not live in the model's
-    residual stream.
+    residual stream, or are not in the workspace.
     """
     store_dir = workspace.store_dir(config.store)
     if path := kept_table(store_dir, "influences", config):
         return path
-    decoder = workspace.sae(config.store.partition("@")[0]).decoder()
+    record = workspace.sae(config.store.partition("@")[0])
+    require_weights(record, "influences")
+    decoder = record.decoder()
     kind, weights = read_readout(config.model)
     weights = weights[: len(workspace.dataset(config.store.partition("@")[2]).vocab)]  # some heads are padded
     if decoder.shape[1] != weights.shape[1]:

@@ -12,6 +12,7 @@ from analysis.coactivation import unit_rows
 from loaders.workspace import Workspace
 from precompute.progress import Progress, Step
 from precompute.tables.writer import kept_table, write_parquet
+from precompute.weights import require_weights
 
 FEWEST = 8  # below, a t-SNE has no neighbourhoods to speak of
 STEPS_SHOWN = 25  # steps between two signs of life
@@ -37,13 +38,17 @@ class Config:
 def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
     """Write the table and return its path; kept when it is there. Dead features have decoder rows, so places, too.
 
+    Raises BadInput where the SAE's weights are not in the workspace.
+
     t-SNE (van der Maaten 2014, Barnes-Hut) on the cosine distance of decoder rows with exact nearest neighbours, begun at
     the two principal components. Only near neighbours mean something on the map; distances between clusters do not.
     """
     store_dir = workspace.store_dir(config.store)
     if path := kept_table(store_dir, "map", config):
         return path
-    directions = unit_rows(workspace.sae(config.store.partition("@")[0]).decoder())
+    record = workspace.sae(config.store.partition("@")[0])
+    require_weights(record, "map")
+    directions = unit_rows(record.decoder())
     with progress.step(f"map {config.store}", config.exaggerated_steps + config.steps, "steps") as bar:
         start = principal_coordinates(directions)
         places = start if len(directions) < FEWEST else _embed(config, directions, start, bar)

@@ -17,6 +17,7 @@ from loaders.workspace import Workspace
 from precompute.progress import Progress
 from precompute.sample_blocks import SampleBlocks
 from precompute.tables.writer import kept_table, write_grouped
+from precompute.weights import has_weights
 
 BLOCK_CELLS = 1 << 23  # feature pairs held at once: about 64 MiB for each of a handful of float64 arrays
 
@@ -34,15 +35,17 @@ class Config:
 def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
     """Write the table (definitions: `analysis.coactivation`) and return its path; kept when it is there.
 
-    A dead feature has no neighbours and is nobody's neighbour. Raises BadInput when SAE and store differ in size.
+    A dead feature has no neighbours and is nobody's neighbour. Without the SAE's weights the cosine is null and only the
+    Pearson correlation chooses. Raises BadInput when SAE and store differ in size.
     """
     store_dir = workspace.store_dir(config.store)
     if path := kept_table(store_dir, "neighbours", config):
         return path
     batches = SampleBlocks.open(store_dir)
-    decoder = workspace.sae(config.store.partition("@")[0]).decoder()
+    record = workspace.sae(config.store.partition("@")[0])
+    decoder = record.decoder() if has_weights(record) else None
     features = batches.features
-    if len(decoder) != features:
+    if decoder is not None and len(decoder) != features:
         raise BadInput(f"Store '{config.store}' has {features} features, its SAE {len(decoder)}. Harvest it again.")
     with progress.step(f"neighbours {config.store}", features, "features") as bar:
         of_all = moments(_rows(batches), features)
@@ -54,7 +57,7 @@ def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
                 ((x, x) for x in map(binary, _rows(batches))), here, (features, features), config.jobs
             )
             correlation = pearson(products, of_all, of_all, here)
-            nearest = cosines(decoder[here], decoder)
+            nearest = None if decoder is None else cosines(decoder[here], decoder)
             tables.append(_neighbours(first, nearest, correlation, np.rint(both).astype(np.int64), of_all, config.top))
             bar.advance(here.stop - first)
         return write_grouped(store_dir, "neighbours", pa.concat_tables(tables), features, config)
@@ -66,21 +69,22 @@ def _rows(batches: SampleBlocks) -> Iterator[sp.csr_array]:
 
 def _neighbours(
     first: int,
-    cosine: npt.NDArray[np.float32],
+    cosine: npt.NDArray[np.float32] | None,
     correlation: npt.NDArray[np.float32],
     both: npt.NDArray[np.int64],
     of_all: Moments,
     top: int,
 ) -> pa.Table:
-    """Rows of the features first..: all arrays are [features of the block, all features]."""
-    size, features = cosine.shape
+    """Rows of the features first..: all arrays are [features of the block, all features]; without weights no `cosine`."""
+    size, features = correlation.shape
     excluded = np.tile(~of_all.alive, (size, 1))
     excluded[np.arange(size), first + np.arange(size)] = True
     k = min(top, max(int(of_all.alive.sum()) - 1, 0))
     living = np.flatnonzero(of_all.alive[first : first + size])
+    by = [measure for measure in (cosine, correlation) if measure is not None]
     chosen = np.hstack(
-        [top_per_row(np.where(excluded[living], -np.inf, measure[living]), k) for measure in (cosine, correlation)]
-    )  # (living features of the block, 2 k)
+        [top_per_row(np.where(excluded[living], -np.inf, measure[living]), k) for measure in by]
+    )  # (living features of the block, k for each measure)
     pairs = np.unique(living[:, None] * features + chosen)
     row, neighbour = pairs // features, pairs % features
     order = np.lexsort((neighbour, -correlation[row, neighbour], row))
@@ -90,7 +94,7 @@ def _neighbours(
     columns = {
         "feature_id": first + row,
         "neighbour": neighbour,
-        "cosine": cosine[row, neighbour],
+        "cosine": pa.nulls(len(row), pa.float32()) if cosine is None else cosine[row, neighbour],
         "pearson": correlation[row, neighbour],
         "both": together,
         **measures._asdict(),

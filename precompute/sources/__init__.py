@@ -1,0 +1,1 @@
+"""Activations made elsewhere: one module per kind of file, each describes a file as rows of samples that can be read."""

@@ -1,0 +1,73 @@
+"""HDF5 files, `.h5ad` included: a dense dataset or an AnnData sparse group, read a range of rows at a time."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from loaders.errors import BadInput
+from precompute.sources.matrices import ENCODINGS, read_sparse_group, sparse_shape
+from precompute.sources.part import Options, Part, Read, choose_array, require_matrix, unreadable
+
+
+def describe(path: Path, options: Options) -> Part:
+    """Raises BadInput without h5py, for a damaged file, or one without the array that is asked for."""
+    with _open(path) as file:
+        name = choose_array(path, _names(file), options.array)
+        found = file[name]
+        encoding = _encoding(found)
+        if encoding:
+            samples, features = sparse_shape(path, dict(found.attrs), found)
+            stored, chunk_rows = len(found["data"]), 1
+        else:
+            samples, features = require_matrix(path, found.shape, found.dtype)
+            stored, chunk_rows = None, found.chunks[0] if found.chunks else 1
+
+    @contextmanager
+    def opened() -> Iterator[Read]:
+        with _open(path) as file:
+            array = file[name]
+            if encoding:
+                yield read_sparse_group(path, encoding, (samples, features), array)
+            else:
+                yield lambda start, stop: array[start:stop]
+
+    return Part(path, samples, features, stored, chunk_rows, opened, (path,))
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[Any]:
+    try:
+        import h5py
+    except ImportError as error:
+        raise BadInput(f"Reading '{path}' needs the package h5py. Install it with `pip install h5py`.") from error
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise unreadable(path, "HDF5", error) from error
+    with file:
+        try:
+            yield file
+        except OSError as error:  # h5py says so when a chunk cannot be read
+            raise unreadable(path, "HDF5", error) from error
+
+
+def _names(file: Any) -> list[str]:
+    """Paths of everything in the file that may be a matrix of activations."""
+    found: list[str] = []
+
+    def visit(name: str, item: Any) -> None:
+        dtype = getattr(item, "dtype", None)
+        is_dense = isinstance(dtype, np.dtype) and dtype.kind in "fiub" and len(item.shape or ()) == 2
+        if is_dense or _encoding(item):
+            found.append(name)
+
+    file.visititems(visit)
+    return sorted(found)
+
+
+def _encoding(item: Any) -> str | None:
+    encoding = item.attrs.get("encoding-type")
+    return encoding if isinstance(encoding, str) and encoding in ENCODINGS and not hasattr(item, "dtype") else None
