@@ -11,7 +11,14 @@ from typing import Any
 
 
 def field_documents(config: type) -> dict[str, str]:
-    """The string literal under each field of a dataclass."""
+    """The string literal under each field of a dataclass and of the dataclasses that it extends."""
+    found: dict[str, str] = {}
+    for part in filter(dataclasses.is_dataclass, reversed(config.__mro__)):
+        found |= _own_documents(part)
+    return found
+
+
+def _own_documents(config: type) -> dict[str, str]:
     tree = ast.parse(textwrap.dedent(inspect.getsource(config))).body[0]
     assert isinstance(tree, ast.ClassDef)
     found: dict[str, str] = {}

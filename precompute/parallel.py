@@ -7,6 +7,7 @@ workers must see the workspace's directory under the same path.
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import joblib
@@ -17,13 +18,22 @@ BACKENDS = ("loky", "dask", "ray")
 Result = TypeVar("Result")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Distributed:
+    """Where the tasks of a step run; what comes out does not depend on it."""
+
+    jobs: int = 1
+    """Tasks at once; -1: one per core."""
+    backend: str = "loky"
+    """What runs them: `loky` (processes of this machine), `dask` (DASK_SCHEDULER_ADDRESS) or `ray`."""
+
+
 def in_order(
     function: Callable[..., Result], tasks: Sequence[tuple[Any, ...]], jobs: int, backend: str
 ) -> Iterator[Result]:
-    """Yield `function(*task)` for each task, in the order of the tasks; `jobs` tasks at once (-1: one per core).
+    """Yield `function(*task)` for each task, in the order of the tasks (`jobs`, `backend`: see `Distributed`).
 
-    `dask` uses the cluster at DASK_SCHEDULER_ADDRESS, `ray` the one at RAY_ADDRESS or a local one. Raises BadInput for an
-    unknown backend, one that is not installed, or 0 jobs.
+    Raises BadInput for an unknown backend, one that is not installed, no named Dask cluster, or 0 jobs.
     """
     if backend not in BACKENDS:
         raise BadInput(f"There is no backend '{backend}'. Choose one of {', '.join(BACKENDS)}.")

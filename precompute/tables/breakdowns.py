@@ -1,6 +1,7 @@
 """Table `breakdowns`: firing counts and sums of every feature by category of every metadata column."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,13 +13,15 @@ from analysis.breakdowns import CategorySums, sum_by_category
 from loaders.dataset import Dataset
 from loaders.workspace import Workspace
 from precompute.feature_blocks import FeatureBlocks
+from precompute.parallel import Distributed
 from precompute.progress import Progress
 from precompute.tables.dataset import dataset_of
+from precompute.tables.tasks import Place, by_block
 from precompute.tables.writer import kept_table, write_grouped
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Distributed):
     store: str
     """Id of the store, `<sae>@<dataset>`."""
 
@@ -42,21 +45,32 @@ def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
     if path := kept_table(store_dir, "breakdowns", config):
         return path
     dataset = dataset_of(config.store, workspace)
-    features = FeatureBlocks.open(store_dir)
-    columns = [_column(dataset, name) for name in dataset.category_columns()]
-    shape = (features.features, sum(len(column.categories) for column in columns))
+    columns = _read_columns(str(workspace.root), config.store, dataset.fingerprint)
+    features = FeatureBlocks.open(store_dir).features
+    shape = (features, sum(len(column.categories) for column in columns))
     sums = CategorySums(np.zeros(shape, np.int64), np.zeros(shape), np.zeros(shape))
-    with progress.step(f"breakdowns {config.store}", features.features, "features") as bar:
-        for block in features.blocks():
-            begin = 0
-            for column in columns:
-                end = begin + len(column.categories)
-                found = sum_by_category(block.indptr, column.codes[block.indices], block.data, end - begin)
-                for whole, part in zip(sums, found, strict=True):
-                    whole[block.first : block.last, begin:end] = part
-                begin = end
-            bar.advance(block.last - block.first)
-        return write_grouped(store_dir, "breakdowns", _table(columns, sums), features.features, config)
+    with progress.step(f"breakdowns {config.store}", features, "features") as bar:
+        for here, found in by_block(_sum, workspace, config.store, config, bar, dataset.fingerprint):
+            for whole, part in zip(sums, found, strict=True):
+                whole[here] = part
+        return write_grouped(store_dir, "breakdowns", _table(columns, sums), features, config)
+
+
+def _sum(place: Place, dataset: str) -> CategorySums:
+    """Sums [features of the block, categories of all columns]."""
+    block, columns = place.read(), _read_columns(place.root, place.store, dataset)
+    none = np.zeros((block.last - block.first, 0))
+    found = [CategorySums(none.astype(np.int64), none, none)]
+    for column in columns:
+        found.append(sum_by_category(block.indptr, column.codes[block.indices], block.data, len(column.categories)))
+    return CategorySums(*(np.concatenate(parts, axis=1) for parts in zip(*found, strict=True)))
+
+
+@lru_cache(maxsize=1)
+def _read_columns(root: str, store: str, fingerprint: str) -> list[Column]:
+    """The categorical columns; once per dataset in every worker."""
+    dataset = dataset_of(store, Workspace(root))
+    return [_column(dataset, name) for name in dataset.category_columns()]
 
 
 def _column(dataset: Dataset, name: str) -> Column:

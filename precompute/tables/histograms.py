@@ -4,18 +4,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from analysis.distributions import histograms, owners
 from loaders.schema import HISTOGRAM_BINS
 from loaders.workspace import Workspace
 from precompute.feature_blocks import FeatureBlocks
+from precompute.parallel import Distributed
 from precompute.progress import Progress
+from precompute.tables.tasks import Place, by_block
 from precompute.tables.writer import kept_table, write_parquet
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Distributed):
     store: str
     """Id of the store, `<sae>@<dataset>`."""
 
@@ -28,11 +31,16 @@ def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
     features = FeatureBlocks.open(store_dir)
     maxima, counts = np.zeros(features.features, np.float32), np.zeros((features.features, HISTOGRAM_BINS), np.int32)
     with progress.step(f"histograms {config.store}", features.features, "features") as bar:
-        for block in features.blocks():
-            here = slice(block.first, block.last)
-            np.maximum.at(maxima[here], owners(block.indptr), block.data)
-            counts[here] = histograms(block.indptr, block.data, maxima[here], HISTOGRAM_BINS)
-            bar.advance(block.last - block.first)
+        for here, found in by_block(_count, workspace, config.store, config, bar):
+            maxima[here], counts[here] = found
         bins = pa.FixedSizeListArray.from_arrays(pa.array(counts.reshape(-1)), HISTOGRAM_BINS)
         columns = {"feature_id": np.arange(features.features), "max": maxima, "counts": bins}
         return write_parquet(store_dir, "histograms", pa.table(columns), config)
+
+
+def _count(place: Place) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]:
+    """Maximum [features of the block] and counts [features of the block, bins]."""
+    block = place.read()
+    maxima = np.zeros(block.last - block.first, np.float32)
+    np.maximum.at(maxima, owners(block.indptr), block.data)
+    return maxima, histograms(block.indptr, block.data, maxima, HISTOGRAM_BINS)

@@ -9,12 +9,14 @@ import pyarrow as pa
 from analysis.distributions import Statistics, describe
 from loaders.workspace import Workspace
 from precompute.feature_blocks import FeatureBlocks
+from precompute.parallel import Distributed
 from precompute.progress import Progress
+from precompute.tables.tasks import Place, by_block
 from precompute.tables.writer import kept_table, write_parquet
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Distributed):
     store: str
     """Id of the store, `<sae>@<dataset>`."""
 
@@ -25,11 +27,8 @@ def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
     if path := kept_table(store_dir, "stats", config):
         return path
     features = FeatureBlocks.open(store_dir)
-    parts: list[Statistics] = []
     with progress.step(f"stats {config.store}", features.features, "features") as bar:
-        for block in features.blocks():
-            parts.append(describe(block.indptr, block.data))
-            bar.advance(block.last - block.first)
+        parts = [part for _, part in by_block(_describe, workspace, config.store, config, bar)]
         found = Statistics(*(np.concatenate(column, axis=-1) for column in zip(*parts, strict=True)))
         columns = {
             "feature_id": np.arange(features.features),
@@ -39,3 +38,8 @@ def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
             **dict(zip(("q25", "q50", "q75"), found.quartiles, strict=True)),
         }
         return write_parquet(store_dir, "stats", pa.table(columns), config)
+
+
+def _describe(place: Place) -> Statistics:
+    block = place.read()
+    return describe(block.indptr, block.data)

@@ -17,7 +17,7 @@ from loaders.schema import GROUPED_TABLES, PARQUET_TABLES
 from loaders.tables import damaged_table, has_table, table_files
 
 SETTINGS = b"settings"
-NOT_SETTINGS = {"store", "model", "jobs"}  # the table belongs to the first two, and does not depend on the last
+NOT_SETTINGS = {"store", "model", "jobs", "backend"}  # it belongs to the first two, and does not depend on the others
 
 
 def settings(config: Any) -> dict[str, Any]:

@@ -16,7 +16,7 @@ def slow_first(number: int) -> tuple[int, int]:
 
 
 def test_results_come_in_the_order_of_the_tasks_from_other_processes() -> None:
-    found = list(in_order(slow_first, [(n,) for n in range(6)], jobs=2, backend="loky"))
+    found = list(in_order(slow_first, [(n,) for n in range(6)], 2, "loky"))
     assert [number for number, _ in found] == list(range(6))
     assert os.getpid() not in {process for _, process in found}
 
@@ -28,7 +28,7 @@ def test_one_job_needs_no_other_process() -> None:
 def test_a_dask_cluster_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1") as cluster:
         monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", cluster.scheduler_address)
-        found = list(in_order(slow_first, [(n,) for n in range(8)], jobs=2, backend="dask"))
+        found = list(in_order(slow_first, [(n,) for n in range(8)], 2, "dask"))
     assert [number for number, _ in found] == list(range(8))
     assert len({process for _, process in found} - {os.getpid()}) == 2
 
