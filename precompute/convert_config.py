@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+from precompute.parallel import Distributed
+
 
 @dataclass(frozen=True)
-class Config:
+class Config(Distributed):
     """Where the activations are and what they belong to."""
 
     source: tuple[str, ...]
@@ -33,7 +35,3 @@ class Config:
     """Set that a new SAE belongs to."""
     layer_index: int | None = None
     """Place of a new SAE in its set, from 0."""
-    jobs: int = 1
-    """Batches made at once; the bytes do not depend on it. Files that are loaded whole are loaded by each."""
-    backend: str = "loky"
-    """Where they are made: loky (this machine), dask (DASK_SCHEDULER_ADDRESS) or ray."""

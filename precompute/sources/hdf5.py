@@ -9,12 +9,12 @@ import numpy as np
 
 from loaders.errors import BadInput
 from precompute.sources.matrices import ENCODINGS, read_sparse_group, sparse_shape
-from precompute.sources.part import Options, Part, Read, choose_array, require_matrix, unreadable
+from precompute.sources.part import Options, Part, Read, Rows, choose_array, reading, require_matrix, rows_of
 
 
 def describe(path: Path, options: Options) -> Part:
     """Raises BadInput without h5py, for a damaged file, or one without the array that is asked for."""
-    with _open(path) as file:
+    with _open(path) as file, reading(path, "HDF5"):
         name = choose_array(path, _names(file), options.array)
         found = file[name]
         encoding = _encoding(found)
@@ -29,10 +29,14 @@ def describe(path: Path, options: Options) -> Part:
     def opened() -> Iterator[Read]:
         with _open(path) as file:
             array = file[name]
-            if encoding:
-                yield read_sparse_group(path, encoding, (samples, features), array)
-            else:
-                yield lambda start, stop: array[start:stop]
+            with reading(path, "HDF5"):
+                read = read_sparse_group(path, encoding, (samples, features), array) if encoding else rows_of(array)
+
+            def read_rows(start: int, stop: int) -> Rows:
+                with reading(path, "HDF5"):
+                    return read(start, stop)
+
+            yield read_rows
 
     return Part(path, samples, features, stored, chunk_rows, opened, (path,))
 
@@ -43,15 +47,10 @@ def _open(path: Path) -> Iterator[Any]:
         import h5py
     except ImportError as error:
         raise BadInput(f"Reading '{path}' needs the package h5py. Install it with `pip install h5py`.") from error
-    try:
+    with reading(path, "HDF5"):
         file = h5py.File(path, "r")
-    except OSError as error:
-        raise unreadable(path, "HDF5", error) from error
     with file:
-        try:
-            yield file
-        except OSError as error:  # h5py says so when a chunk cannot be read
-            raise unreadable(path, "HDF5", error) from error
+        yield file
 
 
 def _names(file: Any) -> list[str]:

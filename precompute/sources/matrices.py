@@ -44,9 +44,9 @@ def read_sparse_group(path: Path, encoding: str, shape: tuple[int, int], members
     """Rows of an AnnData group: CSR a range at a time, CSC (stored feature by feature) whole."""
     indptr = np.asarray(members["indptr"][:]).astype(np.int64)
     axis = ENCODINGS.index(encoding)
-    stored = len(members["data"])
+    stored = int(members["data"].shape[0])
     is_sound = len(indptr) == shape[axis] + 1 and not (np.diff(indptr) < 0).any() and indptr[0] == 0
-    if not is_sound or not indptr[-1] == stored == len(members["indices"]):
+    if not is_sound or not indptr[-1] == stored == members["indices"].shape[0]:
         raise _inconsistent(path, "its pointers do not fit its values")
     if encoding == "csc_matrix":
         whole = sp.csc_array((_native(members["data"][:]), members["indices"][:], indptr), shape=shape)

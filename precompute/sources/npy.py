@@ -8,7 +8,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from loaders.errors import BadInput
-from precompute.sources.part import Options, Part, Read, require_matrix, require_no_name, unreadable
+from precompute.sources.part import Options, Part, Read, require_matrix, require_no_name, rows_of, unreadable
 from precompute.sources.pickled import describe_object, require_trust
 
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -47,8 +47,7 @@ def describe(path: Path, options: Options) -> Part:
 
     @contextmanager
     def opened() -> Iterator[Read]:
-        values = _map(path)
-        yield lambda start, stop: values[start:stop]
+        yield rows_of(_map(path))
 
     return Part(path, samples, features, None, 1, opened, (path,))
 

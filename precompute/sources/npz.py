@@ -17,19 +17,17 @@ from precompute.sources.part import (
     Part,
     Read,
     choose_array,
+    reading,
     require_matrix,
     require_no_name,
-    unreadable,
+    rows_of,
 )
 
 
 def describe(path: Path, options: Options) -> Part:
     """Raises BadInput for a damaged archive, or one without the array that is asked for."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            headers = {name: _header(archive, name, path) for name in archive.namelist() if name.endswith(".npy")}
-    except (zipfile.BadZipFile, OSError) as error:
-        raise unreadable(path, "an .npz archive", error) from error
+    with reading(path, "an .npz archive"), zipfile.ZipFile(path) as archive:
+        headers = {name: _header(archive, name, path) for name in archive.namelist() if name.endswith(".npy")}
     if "format.npy" in headers:
         require_no_name(path, options.array)
         return _describe_sparse(path)
@@ -46,18 +44,15 @@ def _describe_sparse(path: Path) -> Part:
 
     @contextmanager
     def opened() -> Iterator[Read]:
-        values = _load(path)
-        yield lambda start, stop: values[start:stop]
+        yield rows_of(_load(path))
 
     samples, features = rows.shape
     return Part(path, int(samples), int(features), int(rows.nnz), 1, opened, (path,))
 
 
 def _load(path: Path) -> sp.csr_array:
-    try:
+    with reading(path, "a SciPy sparse matrix"):
         matrix = sp.load_npz(path)
-    except (ValueError, IndexError, KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise unreadable(path, "a SciPy sparse matrix", error) from error
     return checked_csr(path, matrix)
 
 
@@ -79,12 +74,10 @@ def _describe_dense(path: Path, headers: dict[str, Header], options: Options) ->
             begin = member.tell()
 
             def read(start: int, stop: int) -> np.ndarray:
-                try:
+                with reading(path, f"the array '{name}'"):
                     member.seek(begin + start * row_bytes)
                     data = member.read((stop - start) * row_bytes)
                     return np.frombuffer(data, header.dtype).reshape(stop - start, features)
-                except (ValueError, zipfile.BadZipFile, EOFError) as error:
-                    raise unreadable(path, f"the array '{name}'", error) from error
 
             yield read
 

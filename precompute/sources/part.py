@@ -1,10 +1,12 @@
 """One file of activations, whatever its kind: its shape, how its rows are read, and what it is recognised by later."""
 
 import re
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -79,6 +81,30 @@ def require_no_name(path: Path, wanted: str | None) -> None:
     """Raise BadInput when an array is named in a kind of file that holds a single one without a name."""
     if wanted is not None:
         raise BadInput(f"'{path}' holds one array without a name, but '{wanted}' was asked for. Leave --array out.")
+
+
+def rows_of(array: Any) -> Read:
+    """Rows of anything that is sliced as an array is."""
+    return lambda start, stop: array[start:stop]
+
+
+@contextmanager
+def reading(path: Path, kind: str) -> Iterator[None]:
+    """Turn what a library says about a damaged file into BadInput that names it."""
+    try:
+        yield
+    except (
+        ValueError,
+        RuntimeError,
+        KeyError,
+        IndexError,
+        TypeError,
+        EOFError,
+        OSError,
+        BadZipFile,
+        zlib.error,
+    ) as error:
+        raise unreadable(path, kind, error) from error
 
 
 def unreadable(path: Path, kind: str, error: Exception) -> BadInput:

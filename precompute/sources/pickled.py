@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 from loaders.errors import BadInput
 from precompute.sources.matrices import checked_csr
-from precompute.sources.part import Options, Part, Read, Rows, require_matrix, require_no_name, unreadable
+from precompute.sources.part import Options, Part, Read, Rows, require_matrix, require_no_name, rows_of, unreadable
 
 
 def require_trust(path: Path, options: Options) -> None:
@@ -38,8 +38,7 @@ def describe_object(path: Path, load: Callable[[], Any]) -> Part:
 
     @contextmanager
     def opened() -> Iterator[Read]:
-        values = _rows(path, load)
-        yield lambda start, stop: values[start:stop]
+        yield rows_of(_rows(path, load))
 
     return Part(path, samples, features, stored, 1, opened, (path,))
 

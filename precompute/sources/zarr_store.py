@@ -12,10 +12,12 @@ from precompute.sources.part import (
     Options,
     Part,
     Read,
+    Rows,
     choose_array,
+    reading,
     require_matrix,
     require_no_name,
-    unreadable,
+    rows_of,
 )
 
 MARKS = ("zarr.json", ".zarray", ".zgroup")
@@ -28,47 +30,38 @@ def is_zarr(path: Path) -> bool:
 
 def describe(path: Path, options: Options) -> Part:
     """Raises BadInput for a damaged directory, or one without the array that is asked for."""
-    root = _open(path)
-    if isinstance(root, zarr.Array) or _encoding(root):
-        require_no_name(path, options.array)
-        found = root
-    else:
-        found = root[choose_array(path, _names(root), options.array)]
-    place = found.path
-    encoding = _encoding(found)
-    if encoding:
-        members = dict(found.arrays())
-        samples, features = sparse_shape(path, dict(found.attrs), members)
-        stored, chunk_rows = int(members["data"].shape[0]), 1
-    else:
-        samples, features = require_matrix(path, found.shape, found.dtype)
-        stored, chunk_rows = None, int((found.shards or found.chunks)[0])
+    with reading(path, "Zarr"):
+        root: Any = zarr.open(path, mode="r")
+        if isinstance(root, zarr.Array) or _encoding(root):
+            require_no_name(path, options.array)
+            found = root
+        else:
+            found = root[choose_array(path, _names(root), options.array)]
+        encoding, place = _encoding(found), found.path
+        if encoding:
+            members = dict(found.arrays())
+            samples, features = sparse_shape(path, dict(found.attrs), members)
+            stored, chunk_rows = int(members["data"].shape[0]), 1
+        else:
+            samples, features = require_matrix(path, found.shape, found.dtype)
+            stored, chunk_rows = None, int((found.shards or found.chunks)[0])
 
     @contextmanager
     def opened() -> Iterator[Read]:
-        root = _open(path)
-        array = root[place] if place else root
-        if encoding:
-            yield read_sparse_group(path, encoding, (samples, features), dict(array.arrays()))
-            return
+        with reading(path, "Zarr"):
+            root: Any = zarr.open(path, mode="r")
+            array = root[place] if place else root
+            members = dict(array.arrays()) if encoding else {}
+            read = read_sparse_group(path, encoding, (samples, features), members) if encoding else rows_of(array)
 
-        def read(start: int, stop: int) -> Any:
-            try:
-                return array[start:stop]
-            except (ValueError, RuntimeError, OSError) as error:
-                raise unreadable(path, f"rows {start} to {stop - 1} of a Zarr array", error) from error
+        def read_rows(start: int, stop: int) -> Rows:
+            with reading(path, "Zarr"):
+                return read(start, stop)
 
-        yield read
+        yield read_rows
 
     files = tuple(file for file in sorted(path.rglob("*")) if file.is_file())
     return Part(path, samples, features, stored, chunk_rows, opened, files)
-
-
-def _open(path: Path) -> Any:
-    try:
-        return zarr.open(path, mode="r")
-    except (ValueError, KeyError, OSError, TypeError) as error:
-        raise unreadable(path, "Zarr", error) from error
 
 
 def _names(root: Any) -> list[str]:

@@ -1,0 +1,421 @@
+"""Every kind of file gives back the matrix that was written into it, and says in one sentence why it cannot be read."""
+
+import json
+import pickle
+import struct
+from pathlib import Path
+
+import h5py
+import joblib
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+from safetensors.numpy import save_file
+
+from loaders.errors import BadInput
+from precompute.sources.frame import Frame
+from precompute.sources.part import Options
+from precompute.sources.source import Source, describe_files, find_files
+from precompute.sources.threshold import keep
+
+TRUSTED = Options(trust_pickle=True)
+VALUES = [0.0, 0.0, 0.0, 0.5, -1.25, 3.0, 65504.0, 2.0**-24]  # the last two: the extremes of float16
+DENSE = st.sampled_from([np.float16, np.float32, np.float64]).flatmap(
+    lambda dtype: arrays(dtype, array_shapes(min_dims=2, max_dims=2, max_side=12), elements=st.sampled_from(VALUES))
+)
+SCIPY = {"csr": sp.csr_array, "csc": sp.csc_array, "coo": sp.coo_array, "bsr": sp.bsr_array, "dok": sp.dok_array}
+
+
+def as_scipy(dense, kind):
+    return SCIPY[kind](dense.astype(np.promote_types(dense.dtype, np.float32)))
+
+
+def write_npy(path, dense):
+    np.save(path.with_suffix(".npy"), dense)
+    return path.with_suffix(".npy")
+
+
+def write_fortran(path, dense):
+    return write_npy(path, np.asfortranarray(dense))
+
+
+def write_big_endian(path, dense):
+    return write_npy(path, dense.astype(dense.dtype.newbyteorder(">")))
+
+
+def write_npz(path, dense):
+    np.savez_compressed(path.with_suffix(".npz"), labels=np.arange(3), acts=dense)
+    return path.with_suffix(".npz")
+
+
+def write_scipy(kind):
+    def write(path, dense):
+        sp.save_npz(path.with_suffix(".npz"), as_scipy(dense, kind))
+        return path.with_suffix(".npz")
+
+    return write
+
+
+def write_hdf5(path, dense):
+    with h5py.File(path.with_suffix(".h5"), "w") as file:
+        file.create_dataset("run/acts", data=dense, chunks=(min(5, len(dense)), 1))
+        file["labels"] = np.arange(3)
+    return path.with_suffix(".h5")
+
+
+def anndata_group(group, dense, kind):
+    matrix = as_scipy(dense, kind)
+    group.attrs.update({"encoding-type": f"{kind}_matrix", "encoding-version": "0.1.0", "shape": list(dense.shape)})
+    return {"data": matrix.data.astype(dense.dtype), "indices": matrix.indices, "indptr": matrix.indptr}
+
+
+def write_h5ad(kind):
+    def write(path, dense):
+        with h5py.File(path.with_suffix(".h5ad"), "w") as file:
+            group = file.create_group("X")
+            for name, values in anndata_group(group, dense, kind).items():
+                group[name] = values
+        return path.with_suffix(".h5ad")
+
+    return write
+
+
+def write_zarr(version):
+    def write(path, dense):
+        root = zarr.create_group(path.with_suffix(".zarr"), zarr_format=version)
+        root.create_array("acts", shape=dense.shape, dtype=dense.dtype, chunks=(4, 3))[:] = dense
+        root.create_array("labels", shape=(3,), dtype="i4")
+        return path.with_suffix(".zarr")
+
+    return write
+
+
+def write_bare_zarr(path, dense):
+    zarr.create_array(str(path), shape=dense.shape, dtype=dense.dtype, chunks=(2, 2), shards=(4, 4))[:] = dense
+    return path
+
+
+def write_zarr_group(kind):
+    def write(path, dense):
+        group = zarr.create_group(path.with_suffix(".zarr")).create_group("X")
+        for name, values in anndata_group(group, dense, kind).items():
+            group.create_array(name, data=values)
+        return path.with_suffix(".zarr")
+
+    return write
+
+
+def write_safetensors(path, dense):
+    save_file({"acts": dense, "bias": np.zeros(3, np.float32)}, path.with_suffix(".safetensors"))
+    return path.with_suffix(".safetensors")
+
+
+def write_joblib(compress):
+    def write(path, dense):
+        joblib.dump(dense, path.with_suffix(".joblib"), compress=compress)
+        return path.with_suffix(".joblib")
+
+    return write
+
+
+def write_joblib_sparse(path, dense):
+    joblib.dump(as_scipy(dense, "csc"), path.with_suffix(".joblib"))
+    return path.with_suffix(".joblib")
+
+
+def write_pickle(path, dense):
+    path.with_suffix(".pkl").write_bytes(pickle.dumps(dense))
+    return path.with_suffix(".pkl")
+
+
+def write_object_npy(path, dense):
+    holder = np.empty((), dtype=object)
+    holder[()] = as_scipy(dense, "csr")
+    np.save(path.with_suffix(".npy"), holder, allow_pickle=True)
+    return path.with_suffix(".npy")
+
+
+WRITERS = {
+    "npy": write_npy,
+    "npy column by column": write_fortran,
+    "npy big-endian": write_big_endian,
+    "npz": write_npz,
+    **{f"scipy {kind}": write_scipy(kind) for kind in ("csr", "csc", "coo", "bsr")},
+    "hdf5": write_hdf5,
+    "h5ad csr": write_h5ad("csr"),
+    "h5ad csc": write_h5ad("csc"),
+    "zarr 2": write_zarr(2),
+    "zarr 3": write_zarr(3),
+    "zarr array": write_bare_zarr,
+    "zarr csr": write_zarr_group("csr"),
+    "zarr csc": write_zarr_group("csc"),
+    "safetensors": write_safetensors,
+    "joblib": write_joblib(0),
+    "joblib compressed": write_joblib(3),
+    "joblib sparse": write_joblib_sparse,
+    "pickle": write_pickle,
+    "npy of objects": write_object_npy,
+}
+
+
+def read(source, start=0, stop=None):
+    """Samples start..stop as one dense array."""
+    parts = [np.empty((0, source.features))]
+    with source:
+        for _, rows in source.blocks(start, source.samples if stop is None else stop):
+            parts.append(rows.toarray() if sp.issparse(rows) else np.asarray(rows))
+    return np.vstack(parts)
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+@settings(max_examples=12, deadline=None)
+@given(dense=DENSE, cuts=st.tuples(st.integers(0, 12), st.integers(0, 12)))
+def test_any_range_of_rows_is_that_of_the_matrix_that_was_written(tmp_path_factory, kind, dense, cuts):
+    path = WRITERS[kind](tmp_path_factory.mktemp("source") / "acts", dense)
+    source = Source(describe_files([path], TRUSTED))
+    assert (source.samples, source.features) == dense.shape
+    start, stop = sorted(min(cut, len(dense)) for cut in cuts)
+    assert np.array_equal(read(source, start, stop), dense[start:stop])
+    assert np.array_equal(read(source), dense)
+
+
+def test_bfloat16_is_read_exactly(tmp_path):
+    values = np.array([[0.0, 1.5, -2.0], [3.0e38, 1e-30, 0.0]], np.float32)
+    bits = (values.view(np.uint32) >> 16).astype(np.uint16)
+    header = json.dumps({"acts": {"dtype": "BF16", "shape": [2, 3], "data_offsets": [0, 12]}}).encode()
+    path = tmp_path / "acts.safetensors"
+    path.write_bytes(struct.pack("<Q", len(header)) + header + bits.tobytes())
+    expected = (bits.astype(np.uint32) << 16).view(np.float32)
+    assert np.array_equal(read(Source(describe_files([path], Options()))), expected)
+
+
+def test_files_are_read_in_the_order_of_their_numbers_with_exact_alignment(tmp_path):
+    dense = np.arange(60, dtype=np.float32).reshape(20, 3)
+    cuts = np.cumsum([0, 4, 1, 0, 7, 2, 1, 1, 1, 1, 1, 1])  # twelve files of unequal size, one of them empty
+    for number, (first, last) in enumerate(zip(cuts[:-1], cuts[1:], strict=True)):
+        np.save(tmp_path / f"part_{number}.npy", dense[first:last])
+    (tmp_path / "README.md").write_text("not a part")
+    files = find_files((str(tmp_path),))
+    assert [file.name for file in files] == [f"part_{number}.npy" for number in range(11)]
+    assert np.array_equal(read(Source(describe_files(files, Options()))), dense)
+    shuffled = tuple(str(file) for file in reversed(files))
+    assert find_files(shuffled) == files
+
+
+def test_a_dense_file_is_read_in_blocks_of_bounded_size(tmp_path, monkeypatch):
+    monkeypatch.setattr("precompute.sources.source.READ_BYTES", 8 * 3 * 5)  # five rows of three features
+    dense = np.arange(36, dtype=np.float64).reshape(12, 3)
+    for path, sizes in (
+        (write_npy(tmp_path / "a", dense), [5, 5, 2]),
+        (write_zarr(3)(tmp_path / "b", dense), [4, 4, 4]),
+    ):
+        with Source(describe_files([path], Options())) as source:
+            assert [len(rows) for _, rows in source.blocks(0, 12)] == sizes
+    assert np.array_equal(read(source), dense)
+
+
+@pytest.mark.parametrize("kind", ["joblib", "pickle", "npy of objects"])
+def test_a_pickle_is_refused_unless_it_is_trusted_and_the_sentence_says_why(tmp_path, kind):
+    path = WRITERS[kind](tmp_path / "acts", np.eye(2, dtype=np.float32))
+    with pytest.raises(BadInput, match=r"runs whatever code .* --trust-pickle"):
+        describe_files([path], Options())
+
+
+def test_the_code_in_a_pickle_that_is_not_trusted_does_not_run(tmp_path):
+    marker = tmp_path / "ran"
+
+    class Trap:
+        def __reduce__(self):
+            return Path.touch, (marker,)
+
+    for path in (tmp_path / "a.joblib", tmp_path / "a.pkl"):
+        path.write_bytes(pickle.dumps(Trap()))
+        with pytest.raises(BadInput):
+            describe_files([path], Options())
+    np.save(tmp_path / "a.npy", np.array([Trap()], dtype=object), allow_pickle=True)
+    with pytest.raises(BadInput):
+        describe_files([tmp_path / "a.npy"], Options())
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("kind", ["hdf5", "zarr 3", "npz", "safetensors"])
+def test_one_of_several_arrays_must_be_named_and_a_wrong_name_prints_those_that_are_there(tmp_path, kind):
+    dense = np.eye(3, dtype=np.float32)
+    path = WRITERS[kind](tmp_path / "acts", dense)
+    if kind == "hdf5":
+        with h5py.File(path, "a") as file:
+            file["other"] = 2 * dense
+    elif kind == "zarr 3":
+        zarr.open_group(path, mode="a").create_array("other", data=2 * dense)
+    elif kind == "npz":
+        np.savez(path, acts=dense, other=2 * dense)
+    else:
+        save_file({"acts": dense, "other": 2 * dense}, path)
+    name = "run/acts" if kind == "hdf5" else "acts"
+    there = ", ".join(sorted((name, "other")))
+    with pytest.raises(BadInput, match=f"several arrays: {there}.*--array"):
+        describe_files([path], Options())
+    with pytest.raises(BadInput, match=f"no array 'wrong'; it holds: {there}"):
+        describe_files([path], Options(array="wrong"))
+    assert np.array_equal(read(Source(describe_files([path], Options(array="other")))), 2 * dense)
+
+
+def test_a_name_for_an_array_that_has_none_is_refused(tmp_path):
+    with pytest.raises(BadInput, match=r"without a name, but 'acts' was asked for"):
+        describe_files([write_npy(tmp_path / "a", np.eye(2))], Options(array="acts"))
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_a_truncated_or_altered_file_is_named(tmp_path, kind):
+    generator = np.random.default_rng(0)
+    path = WRITERS[kind](tmp_path / "acts", generator.normal(size=(300, 9)).astype(np.float32))
+    if path.is_dir():
+        chunk = max((file for file in path.rglob("*") if file.is_file()), key=lambda file: file.stat().st_size)
+        chunk.write_bytes(chunk.read_bytes()[: chunk.stat().st_size // 2])
+    else:
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(BadInput, match=r"acts.*cannot be read|acts.*shorter|acts.*consistent"):
+        read(Source(describe_files([path], TRUSTED)))
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".h5", ".zarr", ".safetensors", ".joblib"])
+def test_a_file_of_something_else_is_named(tmp_path, suffix):
+    path = tmp_path / f"acts{suffix}"
+    path.write_text("these are no activations")
+    with pytest.raises(BadInput, match="acts"):
+        describe_files([path], TRUSTED)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (np.zeros(5), r"shape \(5,\); wanted two axes"),
+        (np.zeros((2, 3, 4)), r"shape \(2, 3, 4\); wanted two axes"),
+        (np.zeros((2, 2), complex), "type complex128"),
+        (np.array([["a", "b"]]), "type <U1"),
+    ],
+)
+def test_an_array_that_is_no_matrix_of_numbers_is_refused(tmp_path, values, words):
+    with pytest.raises(BadInput, match=words):
+        describe_files([write_npy(tmp_path / "a", values)], Options())
+
+
+@pytest.mark.parametrize(
+    ("data", "indices", "indptr"),
+    [
+        ([1.0], [5], [0, 1, 1]),  # a feature that is not there
+        ([1.0], [-1], [0, 1, 1]),
+        ([1.0, 2.0], [0, 1], [0, 2, 1]),  # pointers that go back
+        ([1.0], [0], [0, 1]),  # a row too few
+        ([1.0], [0], [0, 1, 9]),  # beyond the end
+    ],
+)
+def test_sparse_indices_and_pointers_that_lead_outside_are_refused(tmp_path, data, indices, indptr):
+    parts = {"data": np.array(data), "indices": np.array(indices), "indptr": np.array(indptr)}
+    np.savez(tmp_path / "a.npz", format=np.array(b"csr"), shape=np.array([2, 3]), **parts)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_group("X").attrs.update({"encoding-type": "csr_matrix", "shape": [2, 3]})
+        for name, values in parts.items():
+            file[f"X/{name}"] = values
+    for path in (tmp_path / "a.npz", tmp_path / "a.h5"):
+        with pytest.raises(BadInput, match=r"consistent|cannot be read"):
+            read(Source(describe_files([path], Options())))
+
+
+def test_files_of_different_widths_or_kinds_are_refused(tmp_path):
+    write_npy(tmp_path / "a", np.zeros((2, 3)))
+    write_npy(tmp_path / "b", np.zeros((2, 4)))
+    with pytest.raises(BadInput, match=r"b.npy' has 4 features, but 'a.npy' has 3"):
+        describe_files(find_files((str(tmp_path),)), Options())
+    write_npz(tmp_path / "c", np.zeros((2, 3)))
+    with pytest.raises(BadInput, match="of different kinds"):
+        find_files((str(tmp_path),))
+
+
+def test_a_source_that_is_not_there_empty_unknown_or_given_twice_is_refused(tmp_path):
+    with pytest.raises(BadInput, match="no file or directory"):
+        find_files((str(tmp_path / "nowhere"),))
+    with pytest.raises(BadInput, match="holds no activations"):
+        find_files((str(tmp_path),))
+    path = write_npy(tmp_path / "a", np.zeros((2, 3)))
+    with pytest.raises(BadInput, match="given twice"):
+        find_files((str(path), str(tmp_path)))
+    (tmp_path / "a.txt").write_text("1 2 3")
+    with pytest.raises(BadInput, match=r"a.txt' cannot be read: wanted a file ending in .npy"):
+        describe_files([tmp_path / "a.txt"], Options())
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    DENSE,
+    st.sampled_from([0.0, 2.0**-25, 0.1, 0.5, np.nextafter(0.5, 0), 3.0, 1e300]),
+    st.booleans(),
+)
+def test_exactly_the_values_above_the_threshold_are_kept_and_the_others_counted(dense, threshold, is_sparse):
+    kept = keep(as_scipy(dense, "csr") if is_sparse else dense, threshold, "a", 0)
+    wide = dense.astype(np.float64)
+    assert kept.rows.dtype == np.float32 and kept.rows.has_sorted_indices
+    assert np.array_equal(kept.rows.toarray(), np.where(wide > threshold, wide, 0))
+    assert kept.negative == (wide < 0).sum()
+    assert kept.small == ((wide > 0) & (wide <= threshold)).sum()
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.uint16, np.int64])
+def test_whole_numbers_become_float32(dtype):
+    dense = np.array([[0, 1], [1, 0]], dtype)
+    assert np.array_equal(keep(dense, 0, "a", 0).rows.toarray(), dense.astype(np.float32))
+
+
+@pytest.mark.parametrize("is_sparse", [False, True])
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (np.nan, "nan"),
+        (np.inf, "inf"),
+        (-np.inf, "-inf"),
+        (1e39, "more than float32 holds"),
+        (1e-60, "less than float32 holds"),
+    ],
+)
+def test_a_value_that_cannot_be_stored_is_refused_with_file_row_and_feature(is_sparse, value, words):
+    dense = np.zeros((5, 4))
+    dense[3, 2], dense[1, 1] = value, 1
+    with pytest.raises(BadInput, match=rf"Row 103 of 'x.npy' has the value .* for feature 2: .*|{words}") as found:
+        keep(sp.csr_array(dense) if is_sparse else dense, 0, "x.npy", 100)
+    assert words in str(found.value) and "Row 103" in str(found.value)
+
+
+def test_a_threshold_leaves_out_what_float32_would_lose():
+    dense = np.array([[1e-60, 2.0]])
+    assert keep(dense, 1e-50, "a", 0).rows.toarray().tolist() == [[0, 2]]
+
+
+def test_a_csv_frame_keeps_its_strings_and_a_parquet_frame_its_missing_values(tmp_path):
+    (tmp_path / "a.csv").write_text('id,words\n007,"two\nlines"\n,x\n')
+    frame = Frame(tmp_path / "a.csv")
+    assert (frame.rows, frame.columns) == (2, ["id", "words"])
+    assert list(frame.values()) == [("007", "two\nlines"), (None, "x")]
+    assert frame.column("id").to_pylist() == ["007", None]
+    import pandas as pd
+
+    pd.DataFrame({"a": [1.0, np.nan], "b": ["x", None]}).to_parquet(tmp_path / "a.parquet")
+    assert list(Frame(tmp_path / "a.parquet").values()) == [(1.0, "x"), (None, None)]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("a.txt", "x", "wanted a .parquet or .csv"),
+        ("a.csv", "a,b\n1\n", "cannot be read as csv"),
+        ("a.csv", "a,a\n1,2\n", "several columns 'a'"),
+        ("a.parquet", "x", "cannot be read as parquet"),
+    ],
+)
+def test_a_frame_that_cannot_be_read_is_refused(tmp_path, name, text, words):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(BadInput, match=words):
+        Frame(tmp_path / name)
