@@ -1,0 +1,111 @@
+"""Labels over HTTP: saved as versions, never over somebody else's edit, never by another site's page."""
+
+import json
+from datetime import datetime
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import text
+
+from catalog.catalog import Catalog
+from catalog.labels import get_label, history
+from loaders.store import Store
+
+JSON_HEADERS = {"Content-Type": "application/json"}
+
+
+def test_a_label_is_saved_with_its_author_and_read_back(
+    client: FlaskClient, at: str, store: Store, living: int, catalog: Catalog
+) -> None:
+    before = client.get(f"{at}/label").strict()
+    assert (before["version"], before["name"], before["notes"]) == (None, "", "")
+    client.set_cookie("loupe_author", "Ada%20L.")
+    sent = {"name": " <script>alert(1)</script> ", "notes": "two\nlines", "replaces": None}
+    saved = client.put(f"{at}/label", json=sent).strict()
+    assert (saved["version"], saved["name"], saved["notes"]) == (1, "<script>alert(1)</script>", "two\nlines")
+    assert (saved["author"], saved["feature_id"], saved["replaces"]) == ("Ada L.", living, None)
+    assert datetime.fromisoformat(saved["created_at"]).tzinfo is not None
+    assert client.get(f"{at}/label").strict() == saved
+    assert client.get(at).strict()["label"]["name"] == saved["name"]
+    stored = get_label(catalog, store.sae_fingerprint, living)
+    assert stored is not None
+    assert stored.name == saved["name"]
+
+
+def test_an_author_without_a_usable_cookie_is_anonymous(client: FlaskClient, at: str) -> None:
+    assert client.put(f"{at}/label", json={"name": "a"}).strict()["author"] == "anonymous"
+    client.set_cookie("loupe_author", "%00%0A%20")
+    assert client.put(f"{at}/label", json={"name": "b", "replaces": 1}).strict()["author"] == "anonymous"
+    client.set_cookie("loupe_author", "x" * 300)
+    assert client.put(f"{at}/label", json={"name": "c", "replaces": 2}).strict()["author"] == "x" * 100
+
+
+def test_a_stale_edit_is_answered_with_both_texts(
+    client: FlaskClient, at: str, store: Store, living: int, catalog: Catalog
+) -> None:
+    client.put(f"{at}/label", json={"name": "trees"})
+    response = client.put(f"{at}/label", json={"name": "nodes", "notes": "mine"})
+    assert "saved version 1" in response.refusal(409)
+    body = response.strict()
+    assert (body["current"]["name"], body["current"]["version"]) == ("trees", 1)
+    assert (body["submitted"]["name"], body["submitted"]["notes"]) == ("nodes", "mine")
+    assert len(history(catalog, store.sae_fingerprint, living)) == 1
+
+
+def test_a_cleared_label_is_no_label_but_keeps_its_version(client: FlaskClient, at: str) -> None:
+    client.put(f"{at}/label", json={"name": "trees"})
+    assert client.put(f"{at}/label", json={"name": "", "replaces": 1}).strict()["version"] == 2
+    assert client.get(at).strict()["label"] is None
+    assert client.get(f"{at}/label").strict()["version"] == 2
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        ({"name": "x" * 100_000}, "at most 200 characters: found 100,000"),
+        ({"name": "x", "notes": "y" * 100_000}, "at most 10,000 characters: found 100,000"),
+        ({"name": "x\x00"}, "control characters"),
+        ({"name": 7}, 'with a "name"'),
+        ({"notes": "y"}, 'with a "name"'),
+        (["name"], 'with a "name"'),
+        ({"name": "x", "notes": None}, "'notes' must be a text"),
+        ({"name": "x", "replaces": "1"}, "'replaces' must be the version"),
+        ({"name": "x", "replaces": True}, "'replaces' must be the version"),
+        ({"name": "x", "replaces": 4}, "Version 4 of this label does not exist"),
+        ({"name": "x", "author": "me"}, "found 'author'"),
+    ],
+)
+def test_a_label_that_cannot_be_is_refused(client: FlaskClient, at: str, sent: object, words: str) -> None:
+    assert words in client.put(f"{at}/label", json=sent).refusal(400)
+    assert client.get(f"{at}/label").strict()["version"] is None
+
+
+def test_a_body_that_is_not_json_is_refused(client: FlaskClient, at: str) -> None:
+    assert "Content-Type" in client.put(f"{at}/label", data="name=trees").refusal(415)
+    assert "not valid JSON" in client.put(f"{at}/label", data='{"name":', headers=JSON_HEADERS).refusal(400)
+    large = json.dumps({"name": "x" * 2**21})
+    assert "too large" in client.put(f"{at}/label", data=large, headers=JSON_HEADERS).refusal(413)
+
+
+@pytest.mark.parametrize("origin", ["https://elsewhere.example", "null", "http://localhost.elsewhere.example"])
+def test_a_label_saved_by_another_sites_page_is_refused(client: FlaskClient, at: str, origin: str) -> None:
+    client.put(f"{at}/label", json={"name": "trees"}, headers={"Origin": origin}).refusal(403)
+    assert client.get(f"{at}/label").strict()["version"] is None
+
+
+@pytest.mark.parametrize("origin", ["http://localhost", "https://localhost"])
+def test_a_label_saved_by_the_dashboards_own_page_is_taken(client: FlaskClient, at: str, origin: str) -> None:
+    saved = client.put(f"{at}/label", json={"name": "trees"}, headers={"Origin": origin})
+    assert saved.status_code == 200
+
+
+def test_a_broken_catalog_is_unavailable(client: FlaskClient, at: str, catalog: Catalog) -> None:
+    with catalog.write() as session:
+        session.execute(text("drop table labels"))
+    assert "cannot be used" in client.get(f"{at}/label").refusal(503)
+
+
+def test_a_body_that_nests_too_deeply_is_refused(client: FlaskClient, base: str) -> None:
+    answered = client.put(f"{base}/features/0/label", data="[" * 200_000, headers=JSON_HEADERS)
+    assert answered.status_code == 400
+    assert "nests too deeply" in answered.get_json()["error"]
