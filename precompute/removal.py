@@ -69,15 +69,19 @@ def dependents(workspace: Workspace, found: list[Found]) -> dict[str, list[str]]
     return needed
 
 
-def remove(workspace: Workspace, found: list[Found], force: bool = False) -> None:
-    """Remove all, what depends on others first; raises StillNeeded unless `force`, before anything is touched.
-
-    Each vanishes by one rename; a reader that has it open keeps its maps. Call it with the workspace's lock held.
-    """
-    needed = {} if force else dependents(workspace, found)
+def require_unneeded(workspace: Workspace, found: list[Found]) -> None:
+    """Raise StillNeeded, which names every dependent, where something that stays depends on what is to be removed."""
+    needed = dependents(workspace, found)
     if needed:
         what = "; ".join(f"'{name}' is needed by {', '.join(users)}" for name, users in needed.items())
         raise StillNeeded(f"Not removed: {what}. Remove those too, or use --force.")
+
+
+def remove(found: list[Found]) -> None:
+    """Remove all, what depends on others first. Each vanishes by one rename; a reader that has it open keeps its maps.
+
+    Call it with the workspace's lock held.
+    """
     for each in sorted(found, key=lambda each: ORDER.index(each.name.split("/")[0])):
         if each.directory.exists():  # not already gone with a directory above it
             discard(each.directory)
