@@ -1,6 +1,7 @@
 """Disk space asked for before a step starts, and files that appear whole or not at all."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -28,6 +29,17 @@ def require_space(path: Path, needed: int, what: str) -> None:
 def in_megabytes(size: int) -> str:
     """Format bytes as whole mebibytes, rounded up: `in_megabytes(3_000_000)` is "3 MiB"."""
     return f"{-(-size // 2**20):,} MiB"
+
+
+def in_bytes(text: str) -> int:
+    """Read a size with its unit: `in_bytes("1GiB")` is 2**30, `in_bytes("1500MB")` is 1,500,000,000.
+
+    Raises BadInput for anything else, a number without a unit included.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kmgt]?)(i?)b", text.strip().lower())
+    if found is None or (found[3] and not found[2]):
+        raise BadInput(f"'{text}' is not a size: wanted a number and a unit, such as 512MiB, 1GiB or 1500MB.")
+    return int(float(found[1]) * (1024 if found[3] else 1000) ** " kmgt".index(found[2] or " "))
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -75,21 +75,58 @@ class SampleBlocks:
             )
         return cls(batches, widths.pop())
 
-    def blocks(self, nnz: int = BLOCK_NNZ) -> Iterator[tuple[int, sp.csr_array]]:
-        """Yield (first sample, rows) in order, each with at most `nnz` non-zeros (or one row) and within one batch."""
+    def spans(self, nnz: int) -> list[tuple[int, int]]:
+        """Cut all samples into ranges first..last of at most `nnz` non-zeros (or one sample), whatever the batches."""
+        cuts, room = [0], nnz
         for batch in self._batches:
-            first, rows = 0, len(batch.indptr) - 1
-            while first < rows:
-                reach = int(np.searchsorted(batch.indptr, batch.indptr[first] + nnz, side="right")) - 1
-                last = min(max(reach, first + 1), rows)
-                yield batch.start + first, self._rows(batch, first, last)
-                first = last
+            row, rows = 0, len(batch.indptr) - 1
+            while row < rows:
+                reach = int(np.searchsorted(batch.indptr, batch.indptr[row] + room, side="right")) - 1
+                if reach <= row and batch.start + row > cuts[-1]:
+                    cuts.append(batch.start + row)
+                    room = nnz
+                    continue
+                last = min(max(reach, row + 1), rows)
+                room -= int(batch.indptr[last] - batch.indptr[row])
+                row = last
+        cuts.append(self.samples)
+        return list(zip(cuts[:-1], cuts[1:], strict=True))
+
+    def blocks(
+        self, nnz: int = BLOCK_NNZ, first: int = 0, last: int | None = None
+    ) -> Iterator[tuple[int, sp.csr_array]]:
+        """Yield (first sample, rows) of samples first..last in order, each with at most `nnz` non-zeros (or one row) and
+        within one batch; raises StoreDamaged for rows that are no rows."""
+        for batch, start, stop in self._ranges(nnz, first, last):
+            yield batch.start + start, self._rows(batch, start, stop)
+
+    def feature_ids(self, nnz: int, first: int, last: int) -> Iterator[npt.NDArray[np.integer]]:
+        """Yield the features of all non-zeros of samples first..last in order, not copied, in the same blocks."""
+        for batch, start, stop in self._ranges(nnz, first, last):
+            yield batch.indices[int(batch.indptr[start]) : int(batch.indptr[stop])]
+
+    def _ranges(self, nnz: int, first: int, last: int | None) -> Iterator[tuple[Batch, int, int]]:
+        final = self.samples if last is None else last
+        for batch in self._batches:
+            rows = min(len(batch.indptr) - 1, final - batch.start)
+            start = max(first - batch.start, 0)
+            while start < rows:
+                reach = int(np.searchsorted(batch.indptr, batch.indptr[start] + nnz, side="right")) - 1
+                stop = min(max(reach, start + 1), rows)
+                yield batch, start, stop
+                start = stop
 
     def _rows(self, batch: Batch, first: int, last: int) -> sp.csr_array:
         start, stop = int(batch.indptr[first]), int(batch.indptr[last])
-        pointers = (batch.indptr[first : last + 1] - start).astype(np.int32)
+        pointers = batch.indptr[first : last + 1] - start
+        if not 0 <= start <= stop <= len(batch.data) or (np.diff(pointers) < 0).any():
+            raise StoreDamaged(
+                f"The batch with sample {batch.start + first} has row pointers that do not ascend within its"
+                f" {len(batch.data):,} activations. Delete the batches and make them again."
+            )
         indices = batch.indices[start:stop].astype(np.int32)
-        return sp.csr_array((np.array(batch.data[start:stop]), indices, pointers), shape=(last - first, self.features))
+        parts = (np.array(batch.data[start:stop]), indices, pointers.astype(np.int32))
+        return sp.csr_array(parts, shape=(last - first, self.features))
 
     def take(self, samples: npt.NDArray[np.int64]) -> sp.csr_array:
         """The given samples in the given order, as one sparse block [len(samples), features]."""

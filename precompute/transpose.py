@@ -1,62 +1,95 @@
-"""Turn the row-major batches of a store into feature-major CSC arrays: one streaming pass counts, a second one scatters."""
+"""Turn the row-major batches of a store into feature-major CSC arrays: one pass counts, a second one sorts span by span."""
 
 import json
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
-from analysis.distributions import owners
-from loaders.errors import BadInput, StoreDamaged
+from loaders.errors import BadInput, StoreDamaged, StoreNotFound
 from loaders.workspace import Workspace
-from precompute.disk import require_space
+from precompute import dense, per_feature
+from precompute.csc_group import Plan, write_group
+from precompute.disk import in_bytes, in_megabytes, require_space
 from precompute.feature_blocks import FeatureBlocks
-from precompute.progress import Progress, Step
-from precompute.raw import create_group, create_raw, finish_raw, write_raw
+from precompute.progress import Progress
 from precompute.sample_blocks import SampleBlocks
 
-BYTES_PER_NNZ = 64  # of working memory while a block is turned, all temporaries included
 MOST_SAMPLES = 2**32  # sample indices are stored as uint32
-SUM_TOLERANCE = 1e-9  # relative; float64 sums in another order
+LARGEST_PIECE = 1 << 20  # activations sorted at once: what a processor's cache holds
+BYTES_PER_PIECE_NNZ = 48  # of working memory while a piece is sorted or merged, all temporaries included
+BYTES_PER_FEATURE = 96  # pointers, counts and sums
+BYTES_PER_SPAN_FEATURE = 12  # a span's counts and places, kept for all spans
+SMALLEST_ROOM = 8 * 2**20
 
 
 @dataclass(frozen=True)
 class Config:
     store: str
     """Id of the store, `<sae>@<dataset>`."""
-    memory_mib: int = 256
-    """Working memory in MiB; the output is written through a memory map and does not count."""
+    memory: str = "1GiB"
+    """Most anonymous memory to take beyond the program's own, all jobs together, such as 512MiB, 1GiB or 1500MB; any
+    gives the same bytes."""
+    dense: bool = False
+    """Also write transposed.zarr: one dense Zarr array [features, samples]."""
+    per_feature: bool = False
+    """Also write neuron_acts: a pair of npy files for every feature."""
+    jobs: int = 1
+    """Tasks at once; -1 is one per core."""
+    backend: str = "loky"
+    """What runs them: loky (this machine), dask or ray."""
 
 
 def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
     """Write `features.zarr` (AnnData csc_matrix encoding: indptr i64, indices u32, data f32) and return its path.
 
-    Raises StoreNotFound without batches, BadInput for an unfinished harvest, for values that are no activations or for
-    too many samples, and StoreDamaged when the result does not agree with the batches.
+    Raises StoreNotFound without batches, BadInput for an unfinished harvest, too little memory, values that are no
+    activations or too many samples, and StoreDamaged when the result does not agree with the batches.
     """
-    store_dir = workspace.store_dir(config.store)
+    store_dir, memory = workspace.store_dir(config.store), in_bytes(config.memory)
     batches = SampleBlocks.open(store_dir)
     target = store_dir / "features.zarr"
-    if _is_complete(target, batches):
-        return target
-    _require_harvested(store_dir, batches)
-    if batches.samples >= MOST_SAMPLES:
-        raise BadInput(
-            f"Store '{config.store}' has {batches.samples:,} samples; a store holds fewer than {MOST_SAMPLES:,}."
+    if not _is_complete(store_dir, batches):
+        _require_harvested(store_dir, batches)
+        if batches.samples >= MOST_SAMPLES:
+            raise BadInput(
+                f"Store '{config.store}' has {batches.samples:,} samples; a store holds fewer than {MOST_SAMPLES:,}."
+            )
+        plan = make_plan(memory, os.cpu_count() or 1 if config.jobs == -1 else config.jobs, batches)
+        require_space(
+            store_dir, 8 * (batches.nnz + batches.features), f"the transposed activations of '{config.store}'"
         )
-    require_space(store_dir, 8 * (batches.nnz + batches.features), f"the transposed activations of '{config.store}'")
-    block_nnz = max(config.memory_mib * 2**20 // BYTES_PER_NNZ, 1)
-    temporary = target.with_name(target.name + ".tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    with progress.step(f"transpose {config.store}", 3 * batches.nnz, "activations") as bar:
-        counts, sums = _count(batches, block_nnz, bar)
-        _scatter(batches, counts, temporary, block_nnz, bar)
-        _verify(temporary, counts, sums, block_nnz, bar)
-        shutil.rmtree(target, ignore_errors=True)
-        temporary.rename(target)
+        temporary = target.with_name(target.name + ".tmp")
+        shutil.rmtree(temporary, ignore_errors=True)
+        with progress.step(f"transpose {config.store}", 3 * batches.nnz, "activations") as bar:
+            try:
+                write_group(store_dir, temporary, plan, bar, config.jobs, config.backend)
+            except Exception:  # a full disk wants its space back
+                shutil.rmtree(temporary, ignore_errors=True)
+                raise
+            shutil.rmtree(target, ignore_errors=True)
+            temporary.rename(target)
+    if config.dense:
+        dense.write(store_dir, memory, progress)
+    if config.per_feature:
+        per_feature.write(store_dir, memory, progress)
     return target
+
+
+def make_plan(memory: int, jobs: int, batches: SampleBlocks) -> Plan:
+    """Share `memory` bytes between the tasks that run at once; raises BadInput when that is too little to work in."""
+    fixed = batches.features * BYTES_PER_FEATURE
+    room = memory // max(jobs, 1) - fixed
+    piece = min(LARGEST_PIECE, room // 4 // BYTES_PER_PIECE_NNZ)
+    span = (room - piece * BYTES_PER_PIECE_NNZ) // (8 + 4 * batches.features // max(piece, 1))
+    kept = batches.features * BYTES_PER_SPAN_FEATURE * -(-batches.nnz // max(span, 1))
+    if room - kept < SMALLEST_ROOM:
+        least = max(jobs, 1) * (fixed + kept + SMALLEST_ROOM)
+        raise BadInput(
+            f"--memory {in_megabytes(memory)} is too little to transpose {batches.nnz:,} activations of"
+            f" {batches.features:,} features in {jobs} jobs at once. Give at least {in_megabytes(least)}."
+        )
+    return Plan(max(span - span * kept // room, piece), piece)
 
 
 def _require_harvested(store_dir: Path, batches: SampleBlocks) -> None:
@@ -71,75 +104,9 @@ def _require_harvested(store_dir: Path, batches: SampleBlocks) -> None:
         )
 
 
-def _is_complete(target: Path, batches: SampleBlocks) -> bool:
-    if not target.exists():
-        return False
+def _is_complete(store_dir: Path, batches: SampleBlocks) -> bool:
     try:
-        found = FeatureBlocks(target)
-    except StoreDamaged:  # made anew
+        found = FeatureBlocks.open(store_dir)
+    except (StoreDamaged, StoreNotFound):  # made anew
         return False
     return (found.samples, found.features, found.nnz) == (batches.samples, batches.features, batches.nnz)
-
-
-def _count(batches: SampleBlocks, block_nnz: int, bar: Step) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Count and float64 sum of every feature [features]; refuses what is not a positive finite activation."""
-    counts, sums = np.zeros(batches.features, np.int64), np.zeros(batches.features)
-    for start, rows in batches.blocks(block_nnz):
-        wrong = np.flatnonzero(~((rows.data > 0) & np.isfinite(rows.data)))
-        if len(wrong):
-            sample = start + int(np.searchsorted(rows.indptr, wrong[0], side="right")) - 1
-            raise BadInput(
-                f"Sample {sample} has the activation {rows.data[wrong[0]]} for feature {rows.indices[wrong[0]]}; stored"
-                " activations must be positive and finite. Leave out zeros and check the SAE's weights."
-            )
-        if rows.nnz and not 0 <= rows.indices.min() <= rows.indices.max() < batches.features:
-            raise StoreDamaged(
-                f"The batch with sample {start} names feature {rows.indices.max()} of {batches.features}."
-                " Delete the batches and run `loupe harvest` again."
-            )
-        counts += np.bincount(rows.indices, minlength=batches.features)
-        sums += np.bincount(rows.indices, rows.data, batches.features)
-        bar.advance(rows.nnz)
-    return counts, sums
-
-
-def _scatter(batches: SampleBlocks, counts: npt.NDArray[np.int64], group: Path, block_nnz: int, bar: Step) -> None:
-    """Write the group: each block is sorted by feature (SciPy's counting sort) and appended to every feature's range."""
-    indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    shape = [batches.samples, batches.features]
-    create_group(group, {"encoding-type": "csc_matrix", "encoding-version": "0.1.0", "shape": shape})
-    indices = create_raw(group, "indices", batches.nnz, np.uint32)
-    data = create_raw(group, "data", batches.nnz, np.float32)
-    free = indptr[:-1].copy()  # the next unwritten place of each feature
-    for start, rows in batches.blocks(block_nnz):
-        columns = rows.tocsc()
-        places = np.arange(columns.nnz) + (free - columns.indptr[:-1])[owners(columns.indptr)]
-        indices[places] = (columns.indices.astype(np.int64) + start).astype(np.uint32)
-        data[places] = columns.data
-        free += np.diff(columns.indptr)
-        bar.advance(rows.nnz)
-    write_raw(group, "indptr", indptr)
-    finish_raw(group, "indices", indices)
-    finish_raw(group, "data", data)
-
-
-def _verify(
-    group: Path, counts: npt.NDArray[np.int64], sums: npt.NDArray[np.float64], block_nnz: int, bar: Step
-) -> None:
-    """Read back what was written: every feature's count and sum, and samples that ascend within each feature."""
-    written = FeatureBlocks(group)
-    for block in written.blocks(block_nnz):
-        here, owner = slice(block.first, block.last), owners(block.indptr)
-        found = np.bincount(owner[block.data != 0], minlength=block.last - block.first)
-        total = np.bincount(owner, block.data, block.last - block.first)
-        ascends = (np.diff(block.indices.astype(np.int64)) > 0) | (np.diff(owner) > 0)
-        if (
-            not np.array_equal(found, counts[here])
-            or not np.allclose(total, sums[here], rtol=SUM_TOLERANCE, atol=0)
-            or not ascends.all()
-        ):
-            raise StoreDamaged(
-                f"The transposed activations of features {block.first} to {block.last - 1} differ from their batches."
-                " Check the disk and run `loupe transpose` again."
-            )
-        bar.advance(len(block.data))

@@ -13,7 +13,9 @@ from loaders.batch_scan import BatchScanLoader
 from loaders.csc import CscLoader
 from loaders.errors import FeatureNotFound
 from loaders.memory import MemoryLoader
+from loaders.neuron_acts import NeuronActsLoader
 from loaders.protocol import ActivationLoader
+from loaders.transposed import TransposedLoader
 from loaders.workspace import Workspace
 from precompute import transpose
 from precompute.progress import Progress
@@ -32,6 +34,18 @@ def open_batch_scan(root: Path, matrix: sp.csr_array, batch_rows: int) -> Activa
     return BatchScanLoader(write_batches(root, matrix, batch_rows).store_dir(STORE))
 
 
+def open_transposed(root: Path, matrix: sp.csr_array, batch_rows: int) -> ActivationLoader:
+    workspace = write_batches(root, matrix, batch_rows)
+    transpose.run(transpose.Config(STORE, dense=True), workspace, Progress())
+    return TransposedLoader(workspace.store_dir(STORE))
+
+
+def open_neuron_acts(root: Path, matrix: sp.csr_array, batch_rows: int) -> ActivationLoader:
+    workspace = write_batches(root, matrix, batch_rows)
+    transpose.run(transpose.Config(STORE, per_feature=True), workspace, Progress())
+    return NeuronActsLoader(workspace.store_dir(STORE))
+
+
 def open_memory(root: Path, matrix: sp.csr_array, batch_rows: int) -> ActivationLoader:
     return MemoryLoader(matrix)
 
@@ -46,7 +60,7 @@ def write_batches(root: Path, matrix: sp.csr_array, batch_rows: int) -> Workspac
     return workspace
 
 
-BACKENDS = [open_csc, open_batch_scan, open_memory]
+BACKENDS = [open_csc, open_batch_scan, open_transposed, open_neuron_acts, open_memory]
 Opener = Callable[[Path, sp.csr_array, int], ActivationLoader]
 
 
@@ -83,6 +97,6 @@ def test_an_unknown_feature_is_refused_by_its_number(tmp_path, backend: Opener, 
         loader.load(unknown)
 
 
-@pytest.mark.parametrize("backend", [CscLoader, BatchScanLoader])
+@pytest.mark.parametrize("backend", [CscLoader, BatchScanLoader, TransposedLoader, NeuronActsLoader])
 def test_a_backend_without_files_is_not_available(tmp_path, backend):
     assert not backend(tmp_path).is_available
