@@ -9,31 +9,29 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask
 from werkzeug.serving import make_server
 
 from catalog.catalog import Catalog
-from dashboard import api
+from dashboard.api_server import create_api_server
 from loaders.store import Store
 from loaders.workspace import Workspace
 
 DOCS = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
 HEADINGS = re.findall(r"^### `(.+)`$", DOCS, re.MULTILINE)
 EXAMPLES = re.findall(r"^```console\n\$ (curl .+)\n((?:.+\n)+)```$", DOCS, re.MULTILINE)
+COMMANDS = re.findall(r"^\$ (curl .+)$", DOCS, re.MULTILINE)
 PROGRAMS = re.findall(r"^```python\n((?:.*\n)+?)```$", DOCS, re.MULTILINE)
-ADDRESS = "http://127.0.0.1:8050"
+ADDRESSES = ("http://127.0.0.1:8050", "http://127.0.0.1:8765")
 
 
 @pytest.fixture
-def server(workspace: Workspace, tmp_path: Path) -> Iterator[Flask]:
-    made = Flask("loupe")
-    catalog = Catalog(f"sqlite:///{tmp_path / 'catalog.sqlite'}")
-    made.config["LOUPE"] = {"workspace": workspace, "catalog": catalog}
-    api.register(made)
-    yield made
-    catalog.close()
+def server(workspace: Workspace, store: Store, catalog: Catalog) -> Flask:
+    """The activation server, which has every documented address."""
+    return create_api_server(workspace, store.id, catalog)
 
 
 @pytest.fixture
@@ -51,8 +49,11 @@ def address(server: Flask) -> Iterator[str]:
 def in_tests(text: str, address: str, store: Store) -> str:
     """The example with this server's address, store and a feature that fires in place of the documented ones."""
     feature = int(store.stats()["n"].to_numpy().argmax())
-    text = text.replace(ADDRESS, address).replace("minilm-l1@docs", store.id).replace("minilm-l1", store.sae_id)
-    return text.replace("features/17", f"features/{feature}").replace('"feature_id": 17', f'"feature_id": {feature}')
+    for documented in ADDRESSES:
+        text = text.replace(documented, address)
+    text = text.replace("minilm-l1@docs", store.id).replace("minilm-l1", store.sae_id)
+    text = re.sub(r"\b(features/|activations/|load\()17\b", rf"\g<1>{feature}", text)
+    return text.replace('"feature_id": 17', f'"feature_id": {feature}')
 
 
 def curl(command: str) -> tuple[int, Any]:
@@ -69,6 +70,8 @@ def curl(command: str) -> tuple[int, Any]:
             headers["Cookie"] = next(words)
         elif word == "-d":
             body = next(words).encode()
+        elif word == "-o":
+            next(words)
         else:
             url = word
     try:
@@ -94,17 +97,37 @@ def assert_covers(answer: Any, documented: Any, where: str = "answer") -> None:
         assert isinstance(answer, kinds), f"{where}: {answer!r} is not like {documented!r}"
 
 
-def test_every_route_is_documented_and_every_documented_route_exists(server: Flask) -> None:
-    routes = set()
+def documented_form(rule: str) -> str:
+    return rule.replace("<store_id>", "<store>").replace("<feature>", "<id>").replace("<context>", "<i>")
+
+
+def registered(server: Flask) -> dict[str, str]:
+    """Method and path of every route, as they are documented, by endpoint."""
+    found = {}
     for rule in server.url_map.iter_rules():
-        if rule.endpoint.startswith("api.") and rule.endpoint != "api.unknown":
-            path = rule.rule.replace("<store_id>", "<store>").replace("<feature>", "<id>")
-            routes |= {f"{method} {path}" for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}}
-    assert routes == set(HEADINGS)
+        if rule.endpoint != "api.unknown" and rule.rule != "/api/v1":  # the index, without its last slash
+            (method,) = (rule.methods or set()) - {"HEAD", "OPTIONS"}
+            found[rule.endpoint] = f"{method} {documented_form(rule.rule)}"
+    return found
+
+
+def test_every_route_is_documented_and_every_documented_route_exists(server: Flask) -> None:
+    assert sorted(registered(server).values()) == sorted(HEADINGS)
+
+
+def test_every_route_has_an_example_and_every_example_a_route(server: Flask) -> None:
+    shown = set()
+    for command in COMMANDS:
+        words = shlex.split(command)
+        method = words[words.index("-X") + 1] if "-X" in words else "GET"
+        split = urlsplit(words[-1])
+        assert f"{split.scheme}://{split.netloc}" in ADDRESSES
+        shown.add(server.url_map.bind("").match(split.path, method)[0])
+    assert shown == set(registered(server))
 
 
 def test_every_documented_command_answers_as_documented(address: str, store: Store) -> None:
-    assert len(EXAMPLES) >= len(HEADINGS) - 1  # the Arrow stream is shown as a program
+    assert len(EXAMPLES) == len(COMMANDS) - 2  # those of the Arrow streams save a file
     for command, documented in EXAMPLES:
         wanted = json.loads(in_tests(documented, address, store))
         status, answer = curl(in_tests(command, address, store))
