@@ -384,9 +384,9 @@ def test_whole_numbers_become_float32(dtype):
 def test_a_value_that_cannot_be_stored_is_refused_with_file_row_and_feature(is_sparse, value, words):
     dense = np.zeros((5, 4))
     dense[3, 2], dense[1, 1] = value, 1
-    with pytest.raises(BadInput, match=rf"Row 103 of 'x.npy' has the value .* for feature 2: .*|{words}") as found:
+    with pytest.raises(BadInput, match=r"Row 103 of 'x.npy' has the value .* for feature 2: ") as found:
         keep(sp.csr_array(dense) if is_sparse else dense, 0, "x.npy", 100)
-    assert words in str(found.value) and "Row 103" in str(found.value)
+    assert words in str(found.value)
 
 
 def test_a_threshold_leaves_out_what_float32_would_lose():
