@@ -1,5 +1,7 @@
 """One suite for every backend: the same answers as the dense truth, on random stores."""
 
+import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,17 +10,24 @@ import pytest
 import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from werkzeug.serving import BaseWSGIServer, make_server
 
+from catalog.catalog import Catalog
+from dashboard.api_server import create_api_server
 from loaders.batch_scan import BatchScanLoader
 from loaders.csc import CscLoader
 from loaders.errors import FeatureNotFound
 from loaders.memory import MemoryLoader
 from loaders.neuron_acts import NeuronActsLoader
 from loaders.protocol import ActivationLoader
+from loaders.remote import RemoteLoader
 from loaders.transposed import TransposedLoader
 from loaders.workspace import Workspace
 from precompute import transpose
+from precompute.contexts import TokenContext
+from precompute.dataset_writer import write_dataset
 from precompute.progress import Progress
+from precompute.publish import publish
 from precompute.sample_blocks import write_batch
 
 STORE = "sae@words"
@@ -50,6 +59,31 @@ def open_memory(root: Path, matrix: sp.csr_array, batch_rows: int) -> Activation
     return MemoryLoader(matrix)
 
 
+def open_remote(root: Path, matrix: sp.csr_array, batch_rows: int) -> ActivationLoader:
+    """The published store behind a real server, which stops when the loader is gone."""
+    workspace = write_batches(root, matrix, batch_rows)
+    transpose.run(transpose.Config(STORE), workspace, Progress())
+    samples, features = matrix.shape
+    spans = [(i, i + 1) for i in range(samples)]
+    context = TokenContext([0] * samples, [False] * samples, spans, "a" * samples, {}, "one")
+    write_dataset(workspace, "words", [context], [], ["a"], {"name": "letters"}, "Letters.", sampled=False)
+    fingerprints = {"model": "none", "sae": "random", "dataset": workspace.dataset("words").fingerprint}
+    shape = {"samples": samples, "features": features, "sae": "sae", "dataset": "words", "hook": "none"}
+    publish(workspace.store_dir(STORE), {**shape, "fingerprints": fingerprints}, [])
+    catalog = Catalog(workspace.catalog_url)
+    running = make_server("127.0.0.1", 0, create_api_server(workspace, catalog=catalog), threaded=True)
+    threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
+    loader = RemoteLoader.at(f"http://127.0.0.1:{running.server_port}/api/v1/stores/{STORE}")
+    weakref.finalize(loader, stop, running, catalog)
+    return loader
+
+
+def stop(running: BaseWSGIServer, catalog: Catalog) -> None:
+    running.shutdown()
+    running.server_close()
+    catalog.close()
+
+
 def write_batches(root: Path, matrix: sp.csr_array, batch_rows: int) -> Workspace:
     workspace = Workspace(root)
     directory = workspace.store_dir(STORE)
@@ -60,7 +94,7 @@ def write_batches(root: Path, matrix: sp.csr_array, batch_rows: int) -> Workspac
     return workspace
 
 
-BACKENDS = [open_csc, open_batch_scan, open_transposed, open_neuron_acts, open_memory]
+BACKENDS = [open_csc, open_batch_scan, open_transposed, open_neuron_acts, open_remote, open_memory]
 Opener = Callable[[Path, sp.csr_array, int], ActivationLoader]
 
 
@@ -97,6 +131,6 @@ def test_an_unknown_feature_is_refused_by_its_number(tmp_path, backend: Opener, 
         loader.load(unknown)
 
 
-@pytest.mark.parametrize("backend", [CscLoader, BatchScanLoader, TransposedLoader, NeuronActsLoader])
+@pytest.mark.parametrize("backend", [CscLoader, BatchScanLoader, TransposedLoader, NeuronActsLoader, RemoteLoader])
 def test_a_backend_without_files_is_not_available(tmp_path, backend):
     assert not backend(tmp_path).is_available
