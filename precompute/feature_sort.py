@@ -27,13 +27,6 @@ class Span(NamedTuple):
     piece: int
 
 
-class Piece(NamedTuple):
-    """Consecutive samples from `start` on as columns [samples of the piece, features]; row numbers are relative."""
-
-    start: int
-    columns: sp.csc_array
-
-
 def count_span(span: Span) -> npt.NDArray[np.uint32]:
     """Activations of every feature [features] in a span; raises StoreDamaged for a feature that does not exist."""
     batches = SampleBlocks.open(span.store_dir)
@@ -55,32 +48,82 @@ def sort_span(span: Span, indices: Path, data: Path, places: npt.NDArray[np.int6
     Returns the float64 sum of every feature [features]; raises BadInput for what is not a positive finite activation.
     """
     batches, free = SampleBlocks.open(span.store_dir), places.copy()
-    sums, pieces = np.zeros(batches.features), []
-    held = _Held(sum(len(ids) for ids in batches.feature_ids(span.piece, span.first, span.last)))
+    sums = np.zeros(batches.features)
+    held = Held(sum(len(ids) for ids in batches.feature_ids(span.piece, span.first, span.last)))
     for start, rows in batches.blocks(span.piece, span.first, span.last):
         _require_activations(start, rows)
         sums += np.bincount(rows.indices, rows.data, batches.features)
-        pieces.append(Piece(start, held.keep(rows.tocsc())))
+        held.keep(start, rows.tocsc())
     with open(indices, "r+b") as indices_file, open(data, "r+b") as data_file:
-        for first, samples, values, bounds in _runs(pieces, span.piece):
-            here = free[first : first + len(bounds) - 1]
-            _write_runs(indices_file.fileno(), samples, bounds, here)
-            _write_runs(data_file.fileno(), values, bounds, here)
-            here += np.diff(bounds)
+        for runs in held.by_feature(span.piece):
+            here = free[runs.first : runs.first + len(runs.bounds) - 1]
+            _write_runs(indices_file.fileno(), runs.samples, runs.bounds, here)
+            _write_runs(data_file.fileno(), runs.values, runs.bounds, here)
+            here += np.diff(runs.bounds)
     return sums
 
 
-class _Held:
-    """Room for all sorted pieces of a span, taken once."""
+class Runs(NamedTuple):
+    """Features from `first` on: `samples` and `values` [nnz] of feature first + i lie from bounds[i] to bounds[i + 1]."""
+
+    first: int
+    samples: npt.NDArray[np.uint32]
+    values: npt.NDArray[np.float32]
+    bounds: npt.NDArray[np.int64]
+
+
+class Held:
+    """The sorted pieces of a span, one behind the other, in room that is taken once."""
 
     def __init__(self, nnz: int) -> None:
-        self._indices, self._data, self._filled = np.empty(nnz, np.int32), np.empty(nnz, np.float32), 0
+        self._samples, self._values = np.empty(nnz, np.uint32), np.empty(nnz, np.float32)
+        self._starts, self._pointers = [0], list[npt.NDArray[np.int32]]()
 
-    def keep(self, columns: sp.csc_array) -> sp.csc_array:
-        place = slice(self._filled, self._filled + columns.nnz)
-        self._indices[place], self._data[place] = columns.indices, columns.data
-        self._filled = place.stop
-        return sp.csc_array((self._data[place], self._indices[place], columns.indptr), shape=columns.shape)
+    def keep(self, start: int, columns: sp.csc_array) -> None:
+        """Append a piece [samples of the piece, features] that begins with sample `start`."""
+        place = slice(self._starts[-1], self._starts[-1] + columns.nnz)
+        np.add(columns.indices.view(np.uint32), np.uint32(start), out=self._samples[place])
+        self._values[place] = columns.data
+        self._pointers.append(columns.indptr)
+        self._starts.append(place.stop)
+
+    def by_feature(self, most: int) -> Iterator[Runs]:
+        """Yield all features in order, at most `most` activations at once; a feature with more comes piece by piece."""
+        bounds = np.zeros(len(self._pointers[0]), np.int64)
+        for pointers in self._pointers:
+            bounds += pointers
+        first, features = 0, len(bounds) - 1
+        while first < features:
+            reach = int(np.searchsorted(bounds, bounds[first] + most, side="right")) - 1
+            last = min(max(reach, first + 1), features)
+            if bounds[last] - bounds[first] > most:
+                yield from self._pieces(first)
+            else:
+                yield self._merged(first, last)
+            first = last
+
+    def _places(self, first: int, last: int) -> list[slice]:
+        """Where each piece has features first..last."""
+        return [
+            slice(start + int(pointers[first]), start + int(pointers[last]))
+            for start, pointers in zip(self._starts[:-1], self._pointers, strict=True)
+        ]
+
+    def _pieces(self, feature: int) -> Iterator[Runs]:
+        for place in self._places(feature, feature + 1):
+            yield Runs(feature, self._samples[place], self._values[place], np.array([0, place.stop - place.start]))
+
+    def _merged(self, first: int, last: int) -> Runs:
+        """Runs lie piece after piece, each the row of a sparse matrix; taking its rows feature after feature merges them."""
+        places = self._places(first, last)
+        samples = np.concatenate([self._samples[place] for place in places])
+        values = np.concatenate([self._values[place] for place in places])
+        lengths = np.stack([np.diff(pointers[first : last + 1]) for pointers in self._pointers])  # (piece, feature)
+        pointers = np.concatenate([[0], np.cumsum(lengths, dtype=np.int32)]).astype(np.int32)
+        by_piece = sp.csr_array((values, samples.view(np.int32), pointers), shape=(lengths.size, 1))
+        by_feature = by_piece[np.arange(lengths.size, dtype=np.int32).reshape(lengths.shape).T.ravel()]
+        bounds = np.concatenate([[0], np.cumsum(lengths.sum(axis=0, dtype=np.int64))])
+        return Runs(first, by_feature.indices.view(np.uint32), by_feature.data, bounds)
 
 
 def are_activations(values: npt.NDArray[np.float32]) -> bool:
@@ -98,34 +141,6 @@ def _require_activations(start: int, rows: sp.csr_array) -> None:
         f"Sample {sample} has the activation {rows.data[wrong]} for feature {rows.indices[wrong]}; stored"
         " activations must be positive and finite. Leave out zeros and check the SAE's weights."
     )
-
-
-Runs = tuple[int, npt.NDArray[np.uint32], npt.NDArray[np.float32], npt.NDArray[np.int64]]
-
-
-def _runs(pieces: list[Piece], most: int) -> Iterator[Runs]:
-    """Yield (first feature, samples, values, bounds [features + 1]) of groups of features in order, at most `most`
-    activations at once; a feature with more comes piece by piece."""
-    bounds = np.zeros(len(pieces[0].columns.indptr), np.int64)
-    for piece in pieces:
-        bounds += piece.columns.indptr
-    first, features = 0, len(bounds) - 1
-    while first < features:
-        reach = int(np.searchsorted(bounds, bounds[first] + most, side="right")) - 1
-        last = min(max(reach, first + 1), features)
-        if bounds[last] - bounds[first] > most:
-            for piece in pieces:
-                yield _run(first, piece.start, piece.columns[:, first:last])
-        else:
-            merged = sp.vstack([piece.columns[:, first:last] for piece in pieces], "csc")
-            yield _run(first, pieces[0].start, merged)
-        first = last
-
-
-def _run(first: int, start: int, columns: sp.csc_array) -> Runs:
-    samples = columns.indices.astype(np.uint32)
-    samples += np.uint32(start)
-    return first, samples, columns.data, columns.indptr.astype(np.int64)
 
 
 def _write_runs(file: int, values: np.ndarray, bounds: npt.NDArray[np.int64], places: npt.NDArray[np.int64]) -> None:
