@@ -7,6 +7,7 @@ import pandas as pd
 
 from catalog.labels import Label
 from dashboard.components.feature_header import DENSE
+from dashboard.weights import expected_tables
 from loaders.errors import TableMissing
 from loaders.schema import HISTOGRAM_BINS
 from loaders.store import Store
@@ -54,7 +55,7 @@ def with_labels(frame: pd.DataFrame, labels: dict[int, Label]) -> pd.DataFrame:
 def missing_tables(store: Store) -> list[str]:
     """Tables of the Explorer that are not there yet, in words for the page."""
     words = {"tokens": "top tokens", "histograms": "distributions", "map": "the map"}
-    return [words[table] for table in words if not store.has(table)]
+    return [words[table] for table in expected_tables(store) if table in words and not store.has(table)]
 
 
 def _tokens(store: Store) -> list[list[str]]:

@@ -18,6 +18,7 @@ from dashboard.figures.categories import MOST, draw_categories
 from dashboard.figures.histogram import draw_histogram
 from dashboard.figures.influences import draw_influences
 from dashboard.figures.theme import CONFIG
+from dashboard.weights import has_weights
 from loaders.errors import TableMissing
 from loaders.examples import Examples
 from loaders.store import Store
@@ -26,6 +27,7 @@ from loaders.tables import GroupedTable
 INFLUENCES = 13  # rows of the panel
 STRONGEST, BAND_EXAMPLES, TOKENS, NEIGHBOUR_TOKENS = 5, 12, 25, 2
 COMPUTED = {"neighbours": "neighbours", "influences": "influences", "idf": "token statistics", "tokens": "tokens"}
+NO_WEIGHTS = "The SAE's weights are not in this workspace, so it is not known which tokens it promotes."
 
 
 class Content(NamedTuple):
@@ -119,7 +121,7 @@ def influences_panel(store: Store, feature_id: int) -> tuple[str, Content]:
     try:
         found = store.influences(feature_id)
     except TableMissing as error:
-        return "Output tokens", Content(words(computing(error)))
+        return "Output tokens", Content(words(computing(error) if has_weights(store) else NO_WEIGHTS))
     figure = graph("feature-influences", draw_influences(found.rows, found.kind, INFLUENCES))
     if found.kind == "logits":
         caption = "Unembedding × decoder row: the direct path to the logits, an approximation."

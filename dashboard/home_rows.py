@@ -5,12 +5,10 @@ from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from catalog.runs import Run
+from dashboard.weights import expected_tables
 from loaders.errors import LoupeError
-from loaders.schema import GROUPED_TABLES, PARQUET_TABLES
 from loaders.store import Store
 from loaders.workspace import Workspace
-
-TABLES = (*PARQUET_TABLES, *GROUPED_TABLES)
 
 
 class SaeRow(NamedTuple):
@@ -87,8 +85,9 @@ def _open_or_say(workspace: Workspace, store_id: str, manifest: dict[str, Any]) 
 
 
 def _of_store(store: Store) -> _Found:
-    missing = [table for table in TABLES if not store.has(table)]
-    state = "ready" if not missing else f"open, {len(TABLES) - len(missing)} of {len(TABLES)} tables ready"
+    tables = expected_tables(store)
+    missing = [table for table in tables if not store.has(table)]
+    state = "ready" if not missing else f"open, {len(tables) - len(missing)} of {len(tables)} tables ready"
     manifest = store.manifest
     quality = manifest.get("quality", {})
     row = SaeRow(store.sae_id, store.id, store.hook, state, not missing, quality, store.features, store.samples)

@@ -14,10 +14,12 @@ from dashboard.explorer_grid import GRID_OPTIONS, column_defs, describe, initial
 from dashboard.explorer_rows import View, matches, page, read_view, view_of_request
 from dashboard.figures.map import binned, density_histogram, dimmed, feature_map, no_map, selections
 from dashboard.figures.theme import CONFIG
+from dashboard.weights import has_weights
 from loaders.errors import BadInput
 from loaders.store import Store
 
 DENSITY_HEIGHT = 150
+NO_WEIGHTS = "No map: the SAE's weights are not in this workspace."
 
 
 def layout(store: str | None = None, **query: Any) -> html.Div:
@@ -137,7 +139,7 @@ def _missing_words(store: Store) -> str:
 
 def _map_figure(store: Store, view: View) -> Any:
     if not store.has("map"):
-        return no_map("The map is still being computed.")
+        return no_map("The map is still being computed." if has_weights(store) else NO_WEIGHTS)
     frame = _frame(store)
     return feature_map(frame, kept=matches(frame, view), box=view.box)
 

@@ -1,5 +1,6 @@
 """The table of nearest features: decoder cosine beside co-activation, with the disagreements of the two flagged."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -37,7 +38,7 @@ def disagreement(cosine: float, pearson: float, both: int) -> tuple[str, str] | 
 
 def _decimals(value: float, digits: int) -> str:
     """Decimals in place of significant digits: measures with one common scale are compared down a column."""
-    if abs(value) == float("inf"):
+    if not math.isfinite(value):
         return figures(value)
     return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
 
