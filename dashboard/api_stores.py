@@ -7,7 +7,7 @@ from flask import Response
 
 from dashboard.api_json import answer, answer_list, installed_version
 from dashboard.api_route import BASE, JSON, STORE, Route
-from dashboard.api_schema import ANYTHING, TEXT, WHOLE, listing, or_null, record, several
+from dashboard.api_schema import ANYTHING, FLAG, TEXT, WHOLE, listing, or_null, record, several
 from dashboard.context import catalog, workspace
 from loaders.errors import LoupeError
 from loaders.store import Store
@@ -76,7 +76,8 @@ def _describe_or_say(store_id: str) -> dict[str, Any]:
 
 def _describe_store(opened: Store) -> dict[str, Any]:
     facts = {field: opened.manifest.get(field) for field in MANIFEST_FIELDS}
-    return {"id": opened.id, **facts, "model": _public_name(facts["model"])}
+    has_weights = bool(opened.manifest.get("has_weights", True))  # false only where activations were converted
+    return {"id": opened.id, **facts, "model": _public_name(facts["model"]), "has_weights": has_weights}
 
 
 def _public_name(model: Any) -> Any:
@@ -84,7 +85,7 @@ def _public_name(model: Any) -> Any:
     return PurePath(model).name if isinstance(model, str) and PurePath(model).is_absolute() else model
 
 
-_STORE = record(id=TEXT, **MANIFEST_FIELDS)
+_STORE = record(id=TEXT, **MANIFEST_FIELDS, has_weights=FLAG)
 _SAE = record(id=TEXT, stores=several(TEXT), config=ANYTHING, metadata=ANYTHING)
 _DAMAGED_SAE = record(id=TEXT, stores=several(TEXT), error=TEXT)
 

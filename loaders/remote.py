@@ -17,6 +17,8 @@ from loaders.manifest import is_published, read_manifest
 from loaders.protocol import FeatureActivations
 
 POINTER = "remote.json"
+ELSEWHERE = ("activations/", "features.zarr/", "transposed.zarr/", "neuron_acts/")
+"""Files that a store with a pointer need not hold itself."""
 TIMEOUT_S = 30.0  # for the connection, and for each wait for more of an answer
 ADDRESS = re.compile(r"(/[^?#]*)?/api/v1/stores/[a-z0-9._-]+@[a-z0-9._-]+")
 WANTED = "http://host:port/api/v1/stores/<id>"

@@ -43,6 +43,7 @@ def test_stores_carry_what_their_manifests_say(client: FlaskClient, workspace: W
     assert (one["samples"], one["features"], one["hook"]) == (store.samples, store.features, store.hook)
     assert one["fingerprints"]["sae"] == store.sae_fingerprint
     assert "files" not in one
+    assert one["has_weights"] is True
 
 
 def test_a_damaged_store_says_so_and_leaves_the_others_listed(

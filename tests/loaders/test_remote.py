@@ -1,6 +1,7 @@
 """The remote backend returns what the other server's store holds, whole and checked, or one sentence and no numbers."""
 
 import json
+import shutil
 import socket
 import threading
 from collections.abc import Iterator
@@ -281,3 +282,17 @@ def test_a_pointer_to_a_store_of_another_sae_or_dataset_is_refused(
     assert len(point(tmp_path / "same", store.manifest, address).load(0).indices) == store.stats()["n"][0]
     with pytest.raises(StoreDamaged, match=f"another {kind}"):
         point(tmp_path / "other", other(store.manifest), address).load(0)
+
+
+def test_a_store_is_opened_whole_where_only_its_activations_are_elsewhere(
+    address: str, workspace: Workspace, store: Store, tmp_path: Path
+) -> None:
+    here = Workspace(tmp_path / "here")
+    shutil.copytree(workspace.dataset_dir("texts"), here.dataset_dir("texts"))
+    heavy = shutil.ignore_patterns("features.zarr", "activations")
+    shutil.copytree(store.directory, here.store_dir(store.id), ignore=heavy)
+    (here.store_dir(store.id) / "remote.json").write_text(json.dumps({"url": address}))
+    opened = here.open_store(store.id)
+    assert isinstance(opened.loader, RemoteLoader)
+    assert opened.feature(5) == store.feature(5)
+    assert opened.top_tokens(5).equals(store.top_tokens(5))
