@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from catalog.labels import Label
-from dashboard.components.feature_header import DENSE
+from dashboard.density import DENSE
 from dashboard.weights import expected_tables
 from loaders.errors import TableMissing
 from loaders.schema import HISTOGRAM_BINS
