@@ -101,9 +101,9 @@ def _sources(kind: str, directory: Path, manifest: dict[str, Any]) -> dict[str, 
     return {f"{kind}/{name}": directory / name for name in names}
 
 
-def write_activations(store_dir: Path, path: Path, store_id: str, bar: Step) -> None:
-    """Write all activations as one Parquet table, feature by feature, in row groups of whole features (a feature of more
-    than a million activations has several of its own): columns feature_id, sample (ascending, delta-encoded) and value
+def write_activations(store_dir: Path, path: Path, store_id: str, bar: Step, most: int = BLOCK_NNZ) -> None:
+    """Write all activations as one Parquet table, feature by feature, in row groups of whole features and at most `most`
+    rows (a feature with more has several of its own): columns feature_id, sample (ascending, delta-encoded) and value
     (float32, byte streams split)."""
     features = FeatureBlocks.open(store_dir)
     metadata = {"store": store_id, "samples": str(features.samples), "features": str(features.features)}
@@ -115,13 +115,13 @@ def write_activations(store_dir: Path, path: Path, store_id: str, bar: Step) -> 
         "write_statistics": ["feature_id"],
     }
     with pq.ParquetWriter(path, SCHEMA.with_metadata(metadata), **options) as writer:
-        for block in features.blocks(BLOCK_NNZ):
-            for start in range(0, len(block.data), BLOCK_NNZ):
-                indices, values = (array[start : start + BLOCK_NNZ] for array in (block.indices, block.data))
+        for block in features.blocks(most):
+            for start in range(0, len(block.data), most):
+                indices, values = (array[start : start + most] for array in (block.indices, block.data))
                 is_one = block.last - block.first == 1
                 ids = np.zeros(len(values), np.int64) if is_one else owners(block.indptr)
                 columns = [(ids + block.first).astype(np.uint32), np.asarray(indices), np.asarray(values, np.float32)]
-                writer.write_table(pa.table(columns, schema=writer.schema), row_group_size=BLOCK_NNZ)
+                writer.write_table(pa.table(columns, schema=writer.schema), row_group_size=most)
                 bar.advance(8 * len(values))
 
 
