@@ -4,6 +4,7 @@ import hashlib
 from typing import NamedTuple
 
 from loaders.errors import BadInput
+from loaders.faults import FOREIGN
 from loaders.sae import SaeRecord
 from loaders.workspace import Workspace
 from precompute.publish import write_json
@@ -64,5 +65,5 @@ def write_sae_record(
     }
     directory = workspace.sae_dir(sae_id)
     directory.mkdir(parents=True, exist_ok=True)
-    write_json(directory / "cfg.json", {"architecture": UNKNOWN, "d_sae": features, "metadata": metadata})
+    write_json(directory / "cfg.json", {"architecture": FOREIGN, "d_sae": features, "metadata": metadata})
     return SaeRecord.open(directory)

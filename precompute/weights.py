@@ -1,14 +1,13 @@
 """Whether an SAE's weights are at hand: of converted activations only a record of the SAE is known."""
 
 from loaders.errors import BadInput
+from loaders.faults import FOREIGN
 from loaders.sae import SaeRecord
-
-FILE = "sae_weights.safetensors"
 
 
 def has_weights(record: SaeRecord) -> bool:
-    """Whether the SAE's weights are in the workspace."""
-    return (record.directory / FILE).exists()
+    """Whether weights belong to the record; where they do and are not there, reading them raises StoreDamaged."""
+    return record.cfg.get("architecture") != FOREIGN
 
 
 def require_weights(record: SaeRecord, table: str) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from safetensors.numpy import save_file
 
-from loaders.errors import BadInput
+from loaders.errors import BadInput, StoreDamaged
 from loaders.raw import open_group_attributes
 from loaders.workspace import Workspace
 from precompute import convert, publish, sample_blocks, transpose
@@ -410,3 +410,14 @@ def test_the_tables_that_need_weights_say_that_they_are_not_there(foreign_store)
     ):
         with pytest.raises(BadInput, match="weights of SAE 'foreign', which are not in this workspace"):
             step.run(config, workspace, Progress())
+
+
+def test_an_sae_whose_weights_were_lost_is_damaged_and_not_taken_for_one_without(foreign_store):
+    store, _ = foreign_store
+    workspace = Workspace(store.directory.parents[1])
+    path = workspace.sae_dir("foreign") / "cfg.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"architecture": "topk"}))
+    for file in (store.directory / "tables").glob("neighbours*"):
+        file.unlink()
+    with pytest.raises(StoreDamaged, match=r"weights at .* cannot be read"):
+        neighbours.run(neighbours.Config(STORE), workspace, Progress())
