@@ -5,15 +5,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
-from loaders.errors import BadInput
 from precompute.sources.matrices import ENCODINGS, read_sparse_group, sparse_shape
 from precompute.sources.part import Options, Part, Read, Rows, choose_array, reading, require_matrix, rows_of
 
 
 def describe(path: Path, options: Options) -> Part:
-    """Raises BadInput without h5py, for a damaged file, or one without the array that is asked for."""
+    """Raises BadInput for a damaged file, or one without the array that is asked for."""
     with _open(path) as file, reading(path, "HDF5"):
         name = choose_array(path, _names(file), options.array)
         found = file[name]
@@ -43,10 +43,6 @@ def describe(path: Path, options: Options) -> Part:
 
 @contextmanager
 def _open(path: Path) -> Iterator[Any]:
-    try:
-        import h5py
-    except ImportError as error:
-        raise BadInput(f"Reading '{path}' needs the package h5py. Install it with `pip install h5py`.") from error
     with reading(path, "HDF5"):
         file = h5py.File(path, "r")
     with file:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import scipy.sparse as sp
 
@@ -44,8 +45,6 @@ def describe_object(path: Path, load: Callable[[], Any]) -> Part:
 
 
 def _load(path: Path) -> Any:
-    import joblib
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a compressed file cannot be memory-mapped, and is then read whole
         return joblib.load(path, mmap_mode="r")
