@@ -30,6 +30,8 @@ BATCH_SAMPLES = 32_768  # in a batch at most
 BATCH_VALUES = 1 << 26  # stored values in a batch on average (of a dense source: all of them) at most
 MOST_BATCHES = 9_999  # as their names can count
 TASKS_PER_JOB = 4
+PADDING = 1_200_000  # bytes that a batch takes at least, since its arrays are whole inner chunks
+DATASET_BYTES = 40  # of a sample, beside its text and metadata
 PROBES, PROBED_ROWS = 8, 32  # of a dense source, to guess how much will be written
 
 
@@ -60,7 +62,9 @@ def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
         if not missing and (store / "harvest.json").exists():
             return store
         share = sum(batch.stop - batch.start for batch in missing) / source.samples
-        needed = int(share * _estimate(source, config.threshold)) + 1_200_000 * len(missing)
+        needed = int(share * _estimate(source, config.threshold)) + PADDING * len(missing)
+        if found.dataset is None:
+            needed += DATASET_BYTES * source.samples + (found.frame.path.stat().st_size if found.frame else 0)
         require_space(store, needed, f"the activations of store '{store.name}'")
         dataset = found.dataset or _write_dataset(workspace, config, found)
         with progress.step(f"convert {store.name}", total=source.samples, unit="samples") as bar:
