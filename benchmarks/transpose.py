@@ -85,8 +85,8 @@ def write_batches(store_dir: Path, samples: int, features: int) -> None:
     names = generator.permutation(features).astype(np.int32)
     for number, first in enumerate(range(0, samples, BATCH_SAMPLES)):
         rows = min(BATCH_SAMPLES, samples - first)
-        drawn = np.searchsorted(edges, generator.random((rows, K), dtype=np.float32)).clip(max=features - 1)
-        indices = np.sort(names[_distinct(np.sort(drawn, axis=1), features)], axis=1)  # (sample, k)
+        drawn = np.searchsorted(edges, generator.random((rows, K), dtype=np.float32)).clip(max=features - K)
+        indices = np.sort(names[_distinct(np.sort(drawn, axis=1))], axis=1)  # (sample, k)
         values = generator.gamma(2.0, 1.0, rows * K).astype(np.float32) + np.float32(1e-3)
         pointers = np.arange(0, rows * K + 1, K, dtype=np.int32)
         batch = sp.csr_array((values, indices.ravel(), pointers), shape=(rows, features))
@@ -94,10 +94,10 @@ def write_batches(store_dir: Path, samples: int, features: int) -> None:
     (store_dir / "harvest.json").write_text(json.dumps({"samples": samples}))
 
 
-def _distinct(ranks: np.ndarray, features: int) -> np.ndarray:
-    """Push equal ranks of a sorted row apart: each becomes at least one more than the one before it, modulo `features`."""
+def _distinct(ranks: np.ndarray) -> np.ndarray:
+    """Push equal ranks of sorted rows apart: each becomes at least one more than the one before it."""
     steps = np.arange(ranks.shape[1])
-    return (np.maximum.accumulate(ranks - steps, axis=1) + steps) % features
+    return np.maximum.accumulate(ranks - steps, axis=1) + steps
 
 
 def _run_step(root: Path, memory: str) -> dict[str, float]:

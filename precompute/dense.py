@@ -22,12 +22,14 @@ def write(store_dir: Path, memory: int, progress: Progress) -> Path:
     """Write the array from `features.zarr`: float32, a chunk (1, samples) per feature, compressed with zstd and a
     checksum, whole features to a shard; every chunk is stored, zeros too, so that a missing file is noticed.
 
-    Resumes at the shard where an earlier run ended. Raises BadInput when a shard does not fit `memory` bytes.
+    Resumes at the shard where an earlier run ended. Raises BadInput without samples, or when a shard does not fit `memory` bytes.
     """
     features, target = FeatureBlocks.open(store_dir), store_dir / "transposed.zarr"
     source = features.fingerprint()
     if _is_complete(target, source):
         return target
+    if not features.samples:
+        raise BadInput(f"Store '{store_dir.name}' has no samples to write as a dense array. Leave --dense out.")
     row = 4 * features.samples
     rows = min(max(SHARD_BYTES // row, 1), features.features)
     if COPIES * rows * row > memory:
@@ -58,19 +60,19 @@ def _open_array(partial: Partial, features: FeatureBlocks, rows: int, source: st
     import zarr
     from zarr.codecs import ZstdCodec
 
-    if partial.done:
-        return zarr.open_array(partial.path, mode="r+", config={"write_empty_chunks": True})
-    return zarr.create_array(
-        partial.path,
-        shape=(features.features, features.samples),
-        dtype="float32",
-        chunks=(1, features.samples),
-        shards=(rows, features.samples),
-        compressors=ZstdCodec(level=3, checksum=True),
-        fill_value=0,
-        attributes={"layout": "features, samples", "source": source},
-        config={"write_empty_chunks": True},
-    )
+    with zarr.config.set({"array.write_empty_chunks": True}):  # read when an array is made or opened, and kept by it
+        if partial.done:
+            return zarr.open_array(partial.path, mode="r+")
+        return zarr.create_array(
+            partial.path,
+            shape=(features.features, features.samples),
+            dtype="float32",
+            chunks=(1, features.samples),
+            shards=(rows, features.samples),
+            compressors=ZstdCodec(level=3, checksum=True),
+            fill_value=0,
+            attributes={"layout": "features, samples", "source": source},
+        )
 
 
 def _is_complete(target: Path, source: str) -> bool:
