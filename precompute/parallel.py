@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import joblib
+from threadpoolctl import threadpool_limits
 
 from loaders.errors import BadInput
 
@@ -40,11 +41,17 @@ def in_order(
     if jobs == 0 or jobs < -1:
         raise BadInput(f"--jobs must be at least 1, or -1 for one per core: found {jobs}.")
     if backend == "loky" and (jobs == 1 or len(tasks) <= 1):
-        yield from (function(*task) for task in tasks)
+        yield from (_steadily(function, *task) for task in tasks)
         return
     with _backend(backend):
         parallel = joblib.Parallel(n_jobs=jobs, return_as="generator")
-        yield from parallel(joblib.delayed(function)(*task) for task in tasks)
+        yield from parallel(joblib.delayed(_steadily)(function, *task) for task in tasks)
+
+
+def _steadily(function: Callable[..., Result], *task: Any) -> Result:
+    """One task with one BLAS thread wherever it runs, as the last bits of a product may depend on their number."""
+    with threadpool_limits(limits=1, user_api="blas"):
+        return function(*task)
 
 
 def _backend(name: str) -> AbstractContextManager[Any]:

@@ -11,6 +11,7 @@ from analysis.coactivation import unit_rows
 from analysis.ranking import top_per_row
 from loaders.errors import BadInput
 from loaders.workspace import Workspace
+from precompute.parallel import Distributed, in_order
 from precompute.progress import Progress
 from precompute.readout import NEAREST, read_readout
 from precompute.tables.writer import kept_table, write_grouped
@@ -20,7 +21,7 @@ BLOCK_FEATURES = 256
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Distributed):
     store: str
     """Id of the store, `<sae>@<dataset>`."""
     model: str
@@ -50,18 +51,24 @@ def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
         )
     if kind == NEAREST:
         decoder = unit_rows(decoder)
-    parts = []
     with progress.step(f"influences {config.store}", len(decoder), "features") as bar:
-        for first in range(0, len(decoder), BLOCK_FEATURES):
-            rows = decoder[first : first + BLOCK_FEATURES]
-            parts.append(_extremes(first, rows @ weights.T, config.top, kind != NEAREST))
+        starts = range(0, len(decoder), BLOCK_FEATURES)
+        blocks = [decoder[first : first + BLOCK_FEATURES] for first in starts]
+        tasks = [(first, rows, weights, config.top, kind) for first, rows in zip(starts, blocks, strict=True)]
+        parts = []
+        for rows, part in zip(blocks, in_order(_extremes, tasks, config.jobs, config.backend), strict=True):
+            parts.append(part)
             bar.advance(len(rows))
         table = pa.concat_tables(parts).replace_schema_metadata({"kind": kind})
         return write_grouped(store_dir, "influences", table, len(decoder), config)
 
 
-def _extremes(first: int, values: npt.NDArray[np.float32], top: int, both_ends: bool) -> pa.Table:
-    """Rows of the features first..: their `top` largest values [features, tokens] and, if asked, the smallest, descending."""
+def _extremes(
+    first: int, rows: npt.NDArray[np.float32], weights: npt.NDArray[np.float32], top: int, kind: str
+) -> pa.Table:
+    """Rows of the features first..: the `top` largest of decoder rows [features, width] times readout [tokens, width],
+    and the smallest where they mean something, descending."""
+    values, both_ends = rows @ weights.T, kind != NEAREST
     features, tokens = values.shape
     k = min(top, tokens // 2) if both_ends else min(top, tokens)
     chosen = top_per_row(values, k)

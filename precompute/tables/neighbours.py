@@ -14,22 +14,22 @@ from analysis.ranking import top_per_row
 from loaders.errors import BadInput
 from loaders.schema import NEIGHBOURS
 from loaders.workspace import Workspace
+from precompute.parallel import Distributed, in_order
 from precompute.progress import Progress
 from precompute.sample_blocks import SampleBlocks
 from precompute.tables.writer import kept_table, write_grouped
 from precompute.weights import has_weights
 
 BLOCK_CELLS = 1 << 23  # feature pairs held at once: about 64 MiB for each of a handful of float64 arrays
+THREADS = 2  # of a task's sparse products, whose sums do not depend on it
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Distributed):
     store: str
     """Id of the store, `<sae>@<dataset>`."""
     top: int = 15
     """Neighbours by each of the two measures; a feature has the union, so between `top` and twice as many."""
-    jobs: int = 2
-    """Threads; the result does not depend on it."""
 
 
 def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
@@ -43,24 +43,35 @@ def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
         return path
     batches = SampleBlocks.open(store_dir)
     record = workspace.sae(config.store.partition("@")[0])
-    decoder = record.decoder() if has_weights(record) else None
     features = batches.features
-    if decoder is not None and len(decoder) != features:
-        raise BadInput(f"Store '{config.store}' has {features} features, its SAE {len(decoder)}. Harvest it again.")
+    if has_weights(record) and (found := len(record.decoder())) != features:
+        raise BadInput(f"Store '{config.store}' has {features} features, its SAE {found}. Harvest it again.")
     with progress.step(f"neighbours {config.store}", features, "features") as bar:
         of_all = moments(_rows(batches), features)
-        tables, size = [NEIGHBOURS.empty_table()], max(BLOCK_CELLS // features, 1)
-        for first in range(0, features, size):
-            here = slice(first, min(first + size, features))
-            products = cross_products(((x, x) for x in _rows(batches)), here, (features, features), config.jobs)
-            both = cross_products(
-                ((x, x) for x in map(binary, _rows(batches))), here, (features, features), config.jobs
-            )
-            correlation = pearson(products, of_all, of_all, here)
-            nearest = None if decoder is None else cosines(decoder[here], decoder)
-            tables.append(_neighbours(first, nearest, correlation, np.rint(both).astype(np.int64), of_all, config.top))
-            bar.advance(here.stop - first)
+        size = max(BLOCK_CELLS // features, 1)
+        blocks = [slice(first, min(first + size, features)) for first in range(0, features, size)]
+        tasks = [(str(workspace.root), config.store, block, of_all, config.top) for block in blocks]
+        tables = [NEIGHBOURS.empty_table()]
+        for block, table in zip(blocks, in_order(_nearest, tasks, config.jobs, config.backend), strict=True):
+            tables.append(table)
+            bar.advance(block.stop - block.start)
         return write_grouped(store_dir, "neighbours", pa.concat_tables(tables), features, config)
+
+
+def _nearest(root: str, store: str, here: slice, of_all: Moments, top: int) -> pa.Table:
+    """Rows of the features `here`."""
+    workspace = Workspace(root)
+    batches = SampleBlocks.open(workspace.store_dir(store))
+    record = workspace.sae(store.partition("@")[0])
+    shape = (batches.features, batches.features)
+    products = cross_products(((x, x) for x in _rows(batches)), here, shape, THREADS)
+    both = cross_products(((x, x) for x in map(binary, _rows(batches))), here, shape, THREADS)
+    correlation = pearson(products, of_all, of_all, here)
+    nearest = None
+    if has_weights(record):
+        decoder = record.decoder()
+        nearest = cosines(decoder[here], decoder)
+    return _neighbours(here.start, nearest, correlation, np.rint(both).astype(np.int64), of_all, top)
 
 
 def _rows(batches: SampleBlocks) -> Iterator[sp.csr_array]:
