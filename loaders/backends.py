@@ -8,14 +8,24 @@ from pathlib import Path
 from loaders.batch_scan import BatchScanLoader
 from loaders.csc import CscLoader
 from loaders.errors import BadInput, StoreDamaged
+from loaders.neuron_acts import NeuronActsLoader
 from loaders.object_csc import ObjectCscLoader
 from loaders.protocol import ActivationLoader
+from loaders.remote import RemoteLoader
+from loaders.transposed import TransposedLoader
 
 GROUP = "loupe.loaders"
 Factory = Callable[[Path], ActivationLoader]
 """Makes a loader of a store's directory; must not fail where the files that it reads are not there."""
 
-BUILT_IN: dict[str, Factory] = {"objects": ObjectCscLoader, "csc": CscLoader, "batch_scan": BatchScanLoader}
+BUILT_IN: dict[str, Factory] = {
+    "objects": ObjectCscLoader,
+    "csc": CscLoader,
+    "transposed": TransposedLoader,
+    "neuron_acts": NeuronActsLoader,
+    "remote": RemoteLoader,
+    "batch_scan": BatchScanLoader,
+}
 
 
 def names() -> list[str]:

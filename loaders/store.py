@@ -7,17 +7,20 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from loaders import mirror, remote
 from loaders.backends import open_loader
 from loaders.dataset import Dataset
 from loaders.errors import BadInput, FeatureNotFound, StoreDamaged
 from loaders.examples import Example, Examples, draw_band, make_example, strongest_contexts
 from loaders.manifest import check_files, read_manifest
-from loaders.mirror import ELSEWHERE, POINTER
 from loaders.protocol import ActivationLoader, FeatureActivations
 from loaders.rates import with_rates
 from loaders.schema import BREAKDOWNS
 from loaders.tables import GroupedTable, has_table, read_parquet_table
 from loaders.token_ranking import TokenCounts, rank_bigrams, rank_tokens
+
+ELSEWHERE = {mirror.POINTER: mirror.ELSEWHERE, remote.POINTER: remote.ELSEWHERE}
+"""Files that a store need not hold itself, by the file that says where they are."""
 
 
 class Histogram(NamedTuple):
@@ -66,7 +69,8 @@ class Store:
         Raises StoreNotFound, or StoreDamaged when a file is missing or altered or the dataset was swapped.
         """
         manifest = read_manifest(directory, "store")
-        check_files(directory, manifest, elsewhere=ELSEWHERE if (directory / POINTER).exists() else ())
+        elsewhere = next((files for pointer, files in ELSEWHERE.items() if (directory / pointer).exists()), ())
+        check_files(directory, manifest, elsewhere=elsewhere)
         dataset = Dataset.open(datasets / Path(manifest["dataset"]).name)  # a manifest leads nowhere else
         if dataset.fingerprint != manifest["fingerprints"]["dataset"]:
             raise StoreDamaged(

@@ -11,7 +11,7 @@ from types import FrameType
 from loaders.errors import BadInput, LoupeError
 from loaders.mirror import is_url
 from loaders.workspace import Workspace
-from loupe import arguments
+from loupe import api_server, arguments, stores
 
 STEPS = {  # verb: (module, one line of help)
     "dataset": ("precompute.dataset", "text, JSONL, CSV or Parquet -> tokens and metadata"),
@@ -19,6 +19,7 @@ STEPS = {  # verb: (module, one line of help)
     "capture": ("precompute.capture", "model activations at hook points, once for training and harvest"),
     "train": ("precompute.train", "train an SAE on captured activations"),
     "harvest": ("precompute.harvest", "SAE over the dataset -> batches of activations"),
+    "convert": ("precompute.convert", "activations made elsewhere -> batches"),
     "transpose": ("precompute.transpose", "batches -> one slice per feature (CSC)"),
     "stats": ("precompute.tables.stats", "count, density, mean, quartiles and maximum of every feature"),
     "histograms": ("precompute.tables.histograms", "one small histogram per feature"),
@@ -33,7 +34,7 @@ STEPS = {  # verb: (module, one line of help)
     "verify": ("precompute.verify", "hash every published file and compare with the manifests"),
     "build": ("precompute.build", "all of these in order, for one model and one dataset"),
 }
-FIRST_STEPS = ("dataset", "grammar-model", "build")
+FIRST_STEPS = ("dataset", "grammar-model", "convert", "build")
 """The steps that may begin a workspace; the others need one that is there."""
 
 
@@ -73,6 +74,8 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
     server.add_argument("workspace", help="the workspace's directory")
     _server_options(server)
     server.set_defaults(call=_serve)
+    api_server.add_verbs(verbs)
+    stores.add_verbs(verbs)
     for verb, (module, text) in STEPS.items():
         step = verbs.add_parser(verb, help=text, description=text)
         step.set_defaults(call=_run_step(module))

@@ -9,7 +9,6 @@ import math
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -39,6 +38,7 @@ from precompute.corpora.grammar import (
 )
 from precompute.disk import require_space
 from precompute.progress import Progress, Step
+from precompute.threads import torch_threads
 
 MODEL_ID = "grammar"
 LEAST_ACCURACY = 0.97
@@ -94,7 +94,7 @@ def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
     if saved:
         _require_same(config, saved["settings"], partial)
     require_space(target, 2**25, "the grammar model and its checkpoint")
-    with _threads(saved["threads"] if saved else config.threads):
+    with torch_threads(saved["threads"] if saved else config.threads):
         with progress.step("train the grammar model", total=config.steps, unit="steps") as bar:
             model = _train(config, partial, saved, bar)
         with progress.step("check the grammar model", total=config.held_out, unit="contexts") as bar:
@@ -256,13 +256,3 @@ def _require_same(config: Config, settings: dict[str, Any], place: Path) -> None
         raise BadInput(
             f"The grammar model at '{place}' was begun with {', '.join(changed)}. Delete it to train another."
         )
-
-
-@contextmanager
-def _threads(wanted: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(wanted or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

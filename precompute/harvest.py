@@ -16,11 +16,13 @@ from loaders.raw import open_group_attributes, open_raw
 from loaders.workspace import Workspace
 from precompute.activations import Activations
 from precompute.disk import require_space
+from precompute.parallel import Distributed, in_order
 from precompute.progress import Progress
 from precompute.publish import write_json
 from precompute.sae_files import read_sae
 from precompute.saes.topk import TopK, decode, encode
 from precompute.sample_blocks import write_batch
+from precompute.threads import torch_threads
 
 BATCH_SAMPLES = 32_768  # samples in a batch
 ENCODED_ROWS = 4_096  # rows encoded at once
@@ -28,13 +30,15 @@ TOLERANCE = 0.01  # by which the held-out FVU may differ, relatively, from what 
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Distributed):
     """Which SAE over which dataset."""
 
     sae_id: str
     """Id of a finished SAE."""
     dataset_id: str
     """Id of the dataset; the model's activations over it must be captured at the SAE's hook point."""
+    threads: int = 2
+    """Threads of torch in each task; the last bits of a product may depend on it, so it is recorded."""
 
 
 class _Source(NamedTuple):
@@ -53,51 +57,55 @@ def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
     Raises BadInput where SAE, dataset and activations do not belong together or the directory holds batches of others,
     StoreDamaged where the SAE's held-out FVU is not what its training measured.
     """
-    weights, k, cfg = read_sae(workspace.sae_dir(config.sae_id))
-    metadata = cfg["metadata"]
-    dataset = workspace.dataset(config.dataset_id)
-    activations = Activations.open(
-        workspace.activations_dir(metadata["model_id"], config.dataset_id, metadata["hook_name"])
-    )
-    fingerprints = _agreed_fingerprints(config, cfg, dataset, activations)
-    is_held_out = np.repeat(dataset.held_out, np.diff(dataset.sample_offsets))
-    source = _Source(weights, k, activations, is_held_out, fingerprints)
+    if config.threads < 1:
+        raise BadInput(f"--threads must be at least 1: found {config.threads}.")
+    source, metadata = _open(str(workspace.root), config.sae_id, config.dataset_id)
+    activations, fingerprints = source.activations, source.fingerprints
     store = workspace.store_dir(f"{config.sae_id}@{config.dataset_id}")
     starts = range(0, activations.rows, BATCH_SAMPLES)
     batches = [store / "activations" / f"batch_{number:04d}.zarr" for number in range(len(starts))]
     missing = sum(not _is_finished(batch, fingerprints) for batch in batches)
     if not missing and (store / "harvest.json").exists():
         return store
-    require_space(store, missing * BATCH_SAMPLES * (8 * k + 8), f"the activations of store '{store.name}'")
+    require_space(store, missing * BATCH_SAMPLES * (8 * source.k + 8), f"the activations of store '{store.name}'")
     with progress.step(f"harvest {store.name}", total=activations.rows, unit="samples") as bar:
-        for start, batch in zip(starts, batches, strict=True):
-            stop = min(start + BATCH_SAMPLES, activations.rows)
-            if batch.exists():
-                bar.skip(stop - start)
-            else:
-                _write_batch(batch, start, stop, source)
-                bar.advance(stop - start)
+        spans = [(start, min(start + BATCH_SAMPLES, activations.rows)) for start in starts]
+        left = [(batch, *span) for batch, span in zip(batches, spans, strict=True) if not batch.exists()]
+        bar.skip(activations.rows - sum(stop - start for _, start, stop in left))
+        tasks = [(str(workspace.root), config.sae_id, config.dataset_id, config.threads, *one) for one in left]
+        for (_, start, stop), _ in zip(left, in_order(_write_batch, tasks, config.jobs, config.backend), strict=True):
+            bar.advance(stop - start)
     quality = _measure(batches, source)
-    if dataset.fingerprint == metadata["fingerprints"]["dataset"] and "fvu_held_out" in quality:
+    if fingerprints["dataset"] == metadata["fingerprints"]["dataset"] and "fvu_held_out" in quality:
         _require_agreement(config.sae_id, quality["fvu_held_out"], metadata["quality"]["fvu"])
     write_json(store / "harvest.json", {"fingerprints": fingerprints, "samples": activations.rows, "quality": quality})
     return store
 
 
+def _open(root: str, sae_id: str, dataset_id: str) -> tuple[_Source, dict[str, Any]]:
+    """What is encoded, and the SAE's metadata; raises BadInput where they do not belong together."""
+    workspace = Workspace(root)
+    weights, k, cfg = read_sae(workspace.sae_dir(sae_id))
+    metadata = cfg["metadata"]
+    dataset = workspace.dataset(dataset_id)
+    activations = Activations.open(workspace.activations_dir(metadata["model_id"], dataset_id, metadata["hook_name"]))
+    fingerprints = _agreed_fingerprints(sae_id, cfg, dataset, activations)
+    is_held_out = np.repeat(dataset.held_out, np.diff(dataset.sample_offsets))
+    return _Source(weights, k, activations, is_held_out, fingerprints), metadata
+
+
 def _agreed_fingerprints(
-    config: Config, cfg: dict[str, Any], dataset: Dataset, activations: Activations
+    sae_id: str, cfg: dict[str, Any], dataset: Dataset, activations: Activations
 ) -> dict[str, str]:
     """Fingerprints of model, SAE and dataset; raises BadInput where two of the three say different things."""
     sae, captured = cfg["metadata"]["fingerprints"], activations.manifest["fingerprints"]
     again = f"Delete '{activations.path}' and run `loupe capture` again."
     if captured["model"] != sae["model"]:
-        raise BadInput(f"SAE '{config.sae_id}' was trained on another model than these activations come from. {again}")
+        raise BadInput(f"SAE '{sae_id}' was trained on another model than these activations come from. {again}")
     if captured["dataset"] != dataset.fingerprint or activations.rows != len(dataset.samples):
         raise BadInput(f"The activations at hand are not of dataset '{dataset.id}' as it is now. {again}")
     if activations.width != cfg["d_in"]:
-        raise BadInput(
-            f"SAE '{config.sae_id}' reads rows of {cfg['d_in']}; the activations have {activations.width}. {again}"
-        )
+        raise BadInput(f"SAE '{sae_id}' reads rows of {cfg['d_in']}; the activations have {activations.width}. {again}")
     return {"model": sae["model"], "sae": sae["sae"], "dataset": dataset.fingerprint}
 
 
@@ -119,8 +127,14 @@ def _is_finished(batch: Path, fingerprints: dict[str, str]) -> bool:
 
 
 @torch.no_grad()
-def _write_batch(batch: Path, start: int, stop: int, source: _Source) -> None:
+def _write_batch(root: str, sae_id: str, dataset_id: str, threads: int, batch: Path, start: int, stop: int) -> None:
     """Encode samples start..stop into a CSR group (AnnData's csr_matrix encoding) under a temporary name, then rename."""
+    source, _ = _open(root, sae_id, dataset_id)
+    with torch_threads(threads):
+        _encode(batch, start, stop, source, threads)
+
+
+def _encode(batch: Path, start: int, stop: int, source: _Source, threads: int) -> None:
     indptr, indices, data = [np.zeros(1, np.int64)], [], []
     residual = {False: 0.0, True: 0.0}  # squared, by held out
     pre = torch.empty(ENCODED_ROWS, len(source.weights.b_enc))
@@ -140,6 +154,7 @@ def _write_batch(batch: Path, start: int, stop: int, source: _Source) -> None:
         data.append(values[is_active].numpy())
     attributes = {
         "start": start,
+        "threads": threads,
         "fingerprints": source.fingerprints,
         "squared_residual": residual[False] + residual[True],
         "squared_residual_held_out": residual[True],

@@ -2,8 +2,6 @@
 
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,7 @@ from precompute.progress import Progress, Step
 from precompute.run_record import RunRecord, recorded_run
 from precompute.sae_files import write_sae
 from precompute.saes import ARCHITECTURES
+from precompute.threads import torch_threads
 from precompute.train_config import PRESETS, Config, check, functional
 from precompute.trainer import StepFigures, Trainer
 from precompute.training_rows import TrainingRows
@@ -55,7 +54,7 @@ def run(config: Config, workspace: Workspace, progress: Progress, catalog: Catal
         _require_same(directory, config, saved["settings"], fingerprints, saved["fingerprints"])
     weights_bytes = 2 * config.expansion * activations.width**2 * 4
     require_space(directory, 8 * weights_bytes, f"the checkpoints and weights of SAE '{config.sae_id}'")
-    with recorded_run(config, catalog) as record, _threads(saved["threads"] if saved else config.threads):
+    with recorded_run(config, catalog) as record, torch_threads(saved["threads"] if saved else config.threads):
         rows = TrainingRows(activations, dataset, config.batch, config.seed)
         session = _Session(config, directory, fingerprints, rows, saved, record)
         with progress.step(f"train {config.sae_id}", total=config.steps, unit="steps") as bar:
@@ -90,16 +89,6 @@ def _require_same(
             f"SAE '{directory.name}' was begun with other settings: {'; '.join(changed)}. Choose another id, or delete"
             f" '{directory}'."
         )
-
-
-@contextmanager
-def _threads(wanted: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(wanted or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 class _Session:
