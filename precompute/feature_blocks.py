@@ -73,7 +73,7 @@ class FeatureBlocks:
         """Hex sha256 over the shape, the pointers and the CRC-32C of indices and data: ties a derived layout to these
         arrays at the speed of reading them."""
         digest = hashlib.sha256(f"{self.samples} {self.features} {self.nnz} ".encode())
-        digest.update(np.ascontiguousarray(self.indptr))
+        digest.update(self.indptr.tobytes())
         for values in (self._indices, self._data):
             checksum = 0
             for start in range(0, self.nnz, BLOCK_NNZ):

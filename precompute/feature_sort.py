@@ -148,7 +148,7 @@ def _write_runs(file: int, values: np.ndarray, bounds: npt.NDArray[np.int64], pl
 
     Written, not mapped: a full disk is then an error that can be told, not a signal that kills.
     """
-    size, view = values.itemsize, memoryview(np.ascontiguousarray(values)).cast("B")
+    size, view = values.itemsize, np.ascontiguousarray(values).view(np.uint8).data
     starts_anew = np.concatenate([[True], places[1:] != places[:-1] + np.diff(bounds)[:-1]])
     heads = np.flatnonzero(starts_anew)
     begins, ends = bounds[heads] * size, np.append(bounds[heads[1:]], bounds[-1]) * size
