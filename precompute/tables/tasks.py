@@ -8,6 +8,7 @@ from precompute.feature_blocks import FeatureBlock, FeatureBlocks
 from precompute.parallel import Distributed, in_order
 from precompute.progress import Step
 
+TASK_NNZ = 1 << 20  # non-zeros of a task, or one feature
 Result = TypeVar("Result")
 
 
@@ -29,7 +30,7 @@ def by_block(
     function: Callable[..., Result], workspace: Workspace, store: str, where: Distributed, bar: Step, *shared: Any
 ) -> Iterator[tuple[slice, Result]]:
     """Yield (features, `function(place, *shared)`) for every block of a store, in order; `bar` advances by features."""
-    blocks = FeatureBlocks.open(workspace.store_dir(store)).blocks()
+    blocks = FeatureBlocks.open(workspace.store_dir(store)).blocks(TASK_NNZ)
     places = [Place(str(workspace.root), store, block.first, block.last) for block in blocks]
     found = in_order(function, [(place, *shared) for place in places], where.jobs, where.backend)
     for place, result in zip(places, found, strict=True):
