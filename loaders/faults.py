@@ -63,8 +63,12 @@ def read_leniently(directory: Path, kind: str) -> tuple[dict[str, Any], list[Fau
         faults.append(Fault(place, f"has version {manifest.get('schema_version')}; this Loupe reads {SCHEMA_VERSION}"))
     if missing := sorted(REQUIRED[kind] - manifest.keys()):
         faults.append(Fault(place, f"is altered: it has no {', '.join(missing)}"))
-    if kind == "store" and not is_intact(manifest):
-        state = "is altered: its checksum differs" if SEAL in manifest else "has no checksum; `loupe publish` adds it"
+    if (kind == "store" or SEAL in manifest) and not is_intact(manifest):
+        state = (
+            "is altered: its checksum differs, so that it may accuse others wrongly"
+            if SEAL in manifest
+            else "has no checksum; `loupe publish` adds it"
+        )
         faults.append(Fault(place, state))
     return manifest, faults
 

@@ -15,7 +15,6 @@ from loaders import backends
 from loaders.errors import LoupeError, StoreNotFound
 from loaders.faults import Advance, Fault, place_of, read_leniently, store_faults
 from loaders.manifest import NAME
-from loaders.tables import table_files
 from loaders.usage import is_leftover, store_bytes
 
 DESCRIBED = (
@@ -58,15 +57,14 @@ def _tables(directory: Path, sizes: dict[str, int]) -> tuple[dict[str, Any], lis
     faults = []
     for name, size in sizes.items():
         found[name] = {"rows": None, "bytes": size, "settings": None}
-        path = directory / table_files(name)[0]
+        there = [path for path in (f"tables/{name}.parquet", f"tables/{name}.arrow") if (directory / path).exists()]
+        if not there:  # being written, or missing, which the manifest tells
+            continue
         try:
-            rows, metadata = _read_table(path)
-            settings = json.loads(metadata.get(b"settings", b"null"))
-            found[name].update(rows=rows, settings=settings)
+            rows, metadata = _read_table(directory / there[0])
+            found[name].update(rows=rows, settings=json.loads(metadata.get(b"settings", b"null")))
         except (OSError, pa.ArrowException, ValueError) as error:
-            faults.append(
-                Fault(place_of(directory, table_files(name)[0]), f"cannot be read ({str(error).splitlines()[0]})")
-            )
+            faults.append(Fault(place_of(directory, there[0]), f"cannot be read ({str(error).splitlines()[0]})"))
     return found, faults
 
 
