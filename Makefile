@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo serve install test check bench screenshots browser clean
+.PHONY: demo serve install test check bench bench-stores screenshots browser clean
 
 demo: install ## build the demo workspace and serve it at once
 	$(BIN)/loupe demo --workspace $(WORKSPACE) --port $(PORT) --model $(MODEL)
@@ -49,8 +49,18 @@ check: $(VENV)/installed-dev
 bench: $(VENV)/installed-dev browser ## every measured figure, into benchmarks/results
 	$(BIN)/python -m benchmarks.run
 
+bench-stores: $(VENV)/installed-dev .venv-peers/installed ## stores and loaders, beside SAEDashboard: about 12 minutes
+	$(BIN)/python -m benchmarks.stores
+
+.venv-peers/installed: ## SAEDashboard in an environment of its own, as it wants older packages
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 sae-lens==6.54.12 sae-dashboard==0.8.0 'pyarrow<23'
+	.venv-peers/bin/python -m pip uninstall --quiet --yes torchvision
+	@touch $@
+
 screenshots: $(VENV)/installed-dev browser ## the README's pictures, from the demo workspace
 	$(BIN)/python -m benchmarks.screenshots --workspace $(WORKSPACE)
 
 clean:
-	rm -rf $(VENV) *.egg-info .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .venv-peers *.egg-info .mypy_cache .ruff_cache .import_linter_cache
