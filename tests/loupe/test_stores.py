@@ -185,3 +185,14 @@ def test_a_workspace_that_is_not_there_is_refused(tmp_path: Path) -> None:
 )
 def test_sizes_have_three_digits_and_a_unit(size: int, words: str) -> None:
     assert size_in_words(size) == words
+
+
+def test_every_verb_and_every_option_is_documented() -> None:
+    parser = argparse.ArgumentParser()
+    verbs = parser.add_subparsers(dest="verb")
+    stores.add_verbs(verbs)
+    guide = (ROOT / "docs/stores.md").read_text()
+    for name, verb in verbs.choices.items():
+        assert f"`loupe {name}`" in guide
+        for action in verb._actions:
+            assert all(option in guide for option in action.option_strings if option not in ("-h", "--help")), name
