@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 
 from loaders.manifest import NAME, file_sha256
 from loaders.raw import shard_bytes
+from precompute.feature_blocks import BLOCK_NNZ
 from precompute.pack_source import ACTIVATIONS, BLOCK, COMPRESSED, PackDamaged, PackSource
 from precompute.packing import ARRAYS, SCHEMA, SHARDS
 from precompute.progress import Step
 from precompute.raw import create_raw, finish_raw
 
-ROWS = 2**20  # of the Parquet table, read at once
 Found = TypeVar("Found")
 
 
@@ -106,9 +106,11 @@ def _fill(source: PackSource, shape: Shape, indices: np.ndarray, data: np.ndarra
         table = _read(source, ACTIVATIONS, pq.ParquetFile, file)
         if not table.schema_arrow.remove_metadata().equals(SCHEMA):
             raise _not_restored(source, ACTIVATIONS)
-        batches = table.iter_batches(ROWS, use_threads=False)
-        while batch := _read(source, ACTIVATIONS, next, batches, None):
-            ids, samples, values = (batch.column(name).to_numpy(zero_copy_only=False) for name in SCHEMA.names)
+        for number in range(table.num_row_groups):
+            if table.metadata.row_group(number).num_rows > BLOCK_NNZ:
+                raise _not_restored(source, ACTIVATIONS)
+            rows = _read(source, ACTIVATIONS, table.read_row_group, number)
+            ids, samples, values = (rows[name].to_numpy() for name in SCHEMA.names)
             if not len(ids):
                 continue
             ascends = last <= ids[0] and (ids[1:] >= ids[:-1]).all() and ids[-1] < shape.features
