@@ -42,8 +42,10 @@ def read_manifest(directory: Path, kind: str) -> dict[str, Any]:
         raise StoreDamaged(f"'{path}' describes a {manifest.get('kind')}, not a {kind}.")
     if manifest.get("schema_version") != SCHEMA_VERSION:
         found = manifest.get("schema_version")
+        is_older = isinstance(found, int) and found < SCHEMA_VERSION
+        remedy = "Run `loupe migrate`." if is_older else "Update Loupe."
         raise StoreDamaged(
-            f"{kind.capitalize()} version {found} at '{directory}'; this Loupe reads {SCHEMA_VERSION}. Rebuild it."
+            f"{kind.capitalize()} version {found} at '{directory}'; this Loupe reads {SCHEMA_VERSION}. {remedy}"
         )
     if missing := sorted(REQUIRED[kind] - manifest.keys()):
         raise StoreDamaged(f"'{path}' has no {', '.join(missing)}. Rebuild the {kind}.")

@@ -7,7 +7,7 @@ from threading import Lock
 from typing import Any
 
 from loaders.dataset import Dataset
-from loaders.errors import BadInput, LoupeError, StoreNotFound
+from loaders.errors import BadInput, LoupeError, StoreDamaged, StoreNotFound
 from loaders.layers import LayerSet
 from loaders.manifest import is_published, read_manifest, stamp
 from loaders.mirror import Mirror, is_url
@@ -57,7 +57,7 @@ class Workspace:
     def store_dir(self, store_id: str) -> Path:
         """Directory of `<sae>@<dataset>`; raises StoreNotFound for anything that is not such an id."""
         if not STORE_ID.fullmatch(store_id) or ".." in store_id:
-            raise StoreNotFound(f"'{store_id[:80]}' is not a store id: wanted <sae>@<dataset> in [a-z0-9._-].")
+            raise StoreNotFound(f"{store_id[:80]!r} is not a store id: wanted <sae>@<dataset> in [a-z0-9._-].")
         return self.root / "stores" / store_id
 
     def layers_dir(self, set_id: str) -> Path:
@@ -95,8 +95,17 @@ class Workspace:
                 if self._mirror:
                     self._mirror.fetch("stores", store_id)
                     self._mirror.fetch("datasets", slug(store_id.partition("@")[2]))
-                kept = self._open[store_id] = (now, Store.open(directory, self.root / "datasets"))
+                kept = self._open[store_id] = self._open_steadily(directory, now)
         return kept[1]
+
+    def _open_steadily(self, directory: Path, now: object) -> tuple[object, Store]:
+        """Open a store, once more where a new generation of it was published in the meantime."""
+        try:
+            return now, Store.open(directory, self.root / "datasets")
+        except StoreDamaged:
+            if (again := stamp(directory)) == now:
+                raise
+            return again, Store.open(directory, self.root / "datasets")
 
     def manifests(self) -> dict[str, dict[str, Any]]:
         """Manifest of every published store that has a readable one; nothing else of the stores is looked at."""

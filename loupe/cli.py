@@ -1,6 +1,7 @@
 """The `loupe` command: parse, call, print. Each pipeline verb is a module of precompute with `Config` and `run`."""
 
 import argparse
+import errno
 import importlib
 import signal
 import sys
@@ -50,7 +51,9 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     except OSError as error:
         place = f"'{error.filename}': " if error.filename is not None else ""
-        print(f"loupe: {place}{' '.join((error.strerror or str(error)).split())}", file=sys.stderr)
+        full = error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+        remedy = ". What was published is intact: free some space and run the same command again" if full else ""
+        print(f"loupe: {place}{' '.join((error.strerror or str(error)).split())}{remedy}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("loupe: stopped; the same command continues where it stopped", file=sys.stderr)

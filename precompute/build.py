@@ -6,6 +6,7 @@ from pathlib import Path
 
 from catalog.catalog import Catalog
 from loaders.errors import BadInput
+from loaders.manifest import is_published, read_manifest
 from loaders.workspace import Workspace, slug
 from precompute import capture, dataset, harvest, layers, publish, train, transpose
 from precompute.models import load_model, model_id, resolve_hook
@@ -128,7 +129,13 @@ def layer_tasks(training: train.Config, model: str, workspace: Workspace, catalo
     """Train one SAE, harvest it, and publish its store: the core first, then each table."""
     sae, store = training.sae_id, f"{training.sae_id}@{training.dataset_id}"
 
+    def harvest_batches(bar: Progress) -> None:
+        if not _has_given_up_batches(workspace.store_dir(store)):
+            harvest.run(_harvest(training), workspace, bar)
+
     def publish_core(bar: Progress) -> None:
+        if _has_given_up_batches(workspace.store_dir(store)):
+            return
         transpose.run(transpose.Config(store=store), workspace, bar)
         for table in (stats, histograms, idf):
             table.run(table.Config(store=store), workspace, bar)
@@ -142,10 +149,18 @@ def layer_tasks(training: train.Config, model: str, workspace: Workspace, catalo
 
     return [
         Task(f"{sae}/train", f"Train {sae}", lambda bar: train.run(training, workspace, bar, catalog)),
-        Task(f"{sae}/harvest", f"Harvest {store}", lambda bar: harvest.run(_harvest(training), workspace, bar)),
+        Task(f"{sae}/harvest", f"Harvest {store}", harvest_batches),
         Task(f"{sae}/core", f"Transpose {store}", publish_core),
         Task(f"{sae}/tables", f"Tables of {store}", publish_tables),
     ]
+
+
+def _has_given_up_batches(store_dir: Path) -> bool:
+    """Whether the published core needs its batches no more: `loupe gc --batches` removed them, or it was unpacked."""
+    if not is_published(store_dir):
+        return False
+    folders = {name.split("/")[0] for name in read_manifest(store_dir, "store")["files"]}
+    return "features.zarr" in folders and "activations" not in folders
 
 
 def _harvest(training: train.Config) -> harvest.Config:

@@ -18,6 +18,7 @@ from loaders.errors import BadInput
 from loaders.manifest import NAME as MANIFEST
 from loaders.manifest import file_sha256
 from loaders.schema import SCHEMA_VERSION
+from loaders.seal import sealed
 from loaders.workspace import Workspace, slug
 from precompute.contexts import TokenContext
 from precompute.raw import create_group, write_raw
@@ -86,7 +87,7 @@ def write_dataset(
             if path.is_file()
         },
     }
-    (partial / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False), encoding="utf-8")
+    (partial / MANIFEST).write_text(json.dumps(sealed(manifest), indent=2, ensure_ascii=False), encoding="utf-8")
     shutil.rmtree(target, ignore_errors=True)
     os.replace(partial, target)
     return target

@@ -35,7 +35,9 @@ def create_raw(group: Path, name: str, length: int, dtype: npt.DTypeLike) -> np.
         return np.empty(0, kind)
     shard = directory / "c" / "0"
     with open(shard, "wb") as file:
-        file.truncate(shard_bytes(length, kind))
+        os.posix_fallocate(
+            file.fileno(), 0, shard_bytes(length, kind)
+        )  # a full disk says so here, not by a signal later
     return np.memmap(shard, kind, mode="r+", shape=(length,))
 
 

@@ -52,7 +52,10 @@ class SampleBlocks:
         """Raises StoreNotFound without batches, StoreDamaged when their arrays contradict each other."""
         paths = sorted((store_dir / "activations").glob("batch_*.zarr"))
         if not paths:
-            raise StoreNotFound(f"Store '{store_dir.name}' has no batches of activations yet. Run `loupe harvest`.")
+            raise StoreNotFound(
+                f"Store '{store_dir.name}' has no batches of activations (not harvested yet, removed by `loupe gc --batches`, or"
+                " unpacked without them). Run `loupe harvest`."
+            )
         batches: list[Batch] = []
         widths, start = set(), 0
         for path in paths:

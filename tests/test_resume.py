@@ -1,6 +1,7 @@
 """A pipeline that is killed without warning continues where it stopped and ends with the same fingerprints."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from catalog.catalog import Catalog
 from catalog.jobs import jobs
 from loaders.manifest import check_files, read_manifest
 from loaders.workspace import Workspace
+from precompute import removal
 from precompute.lock import hold_workspace
 
 OPTIONS = [
@@ -80,6 +82,19 @@ def test_a_pipeline_killed_in_its_steps_ends_with_the_fingerprints_of_an_undistu
     wanted, found = (read_manifest(w.layers_dir("tiny"), "layers") for w in (workspace, killed))
     assert found["pairs"] == wanted["pairs"]
     assert {job.status for job in jobs(Catalog(killed.catalog_url))} == {"done"}
+
+
+def test_a_build_does_not_harvest_again_what_was_given_up(workspace, tmp_path):
+    target = tmp_path / "lean"
+    shutil.copytree(workspace.root, target)
+    removal.sweep(Workspace(target), removal.collect(Workspace(target), batches=True))
+    process = start_build(workspace, target)
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    lean = Workspace(target)
+    for store_id in workspace.store_ids():
+        assert not (lean.store_dir(store_id) / "activations").exists()
+        assert lean.open_store(store_id).fingerprint == workspace.open_store(store_id).fingerprint
 
 
 def _hashes(manifest: dict) -> dict[str, str]:

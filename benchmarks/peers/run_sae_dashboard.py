@@ -39,7 +39,9 @@ def load_model(folder: Path) -> HookedSAETransformer:
         normalization_type="LN",
     )
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
-    tokenizer.init_kwargs["add_bos_token"] = True  # or TransformerLens would load it again by the class of another version
+    tokenizer.init_kwargs["add_bos_token"] = (
+        True  # or TransformerLens would load it again by the class of another version
+    )
     model = HookedSAETransformer(config, tokenizer=tokenizer, default_padding_side="right")
     model.load_state_dict(convert_gpt2_weights(plain, model.cfg), strict=False)
     tokens = torch.arange(20)[None]
