@@ -44,7 +44,8 @@ def in_order(
         yield from (_steadily(function, *task) for task in tasks)
         return
     with _backend(backend):
-        parallel = joblib.Parallel(n_jobs=jobs, return_as="generator")
+        one_by_one = "list" if backend == "ray" else "generator"  # Ray's own joblib backend hands on all or nothing
+        parallel = joblib.Parallel(n_jobs=jobs, return_as=one_by_one)
         yield from parallel(joblib.delayed(_steadily)(function, *task) for task in tasks)
 
 
