@@ -1,6 +1,5 @@
 """What is there is never replaced; a pack that was altered is refused with the file's name, and nothing of it is seen."""
 
-import json
 import os
 import shutil
 import signal
@@ -17,18 +16,15 @@ import pytest
 
 from loaders.errors import BadInput, LoupeError
 from loaders.inspection import inspect_store
-from loaders.manifest import file_sha256
-from loaders.seal import sealed
 from loaders.usage import leftovers
 from loaders.workspace import Workspace
 from precompute import packing
 from precompute.pack_source import PackDamaged
-from precompute.packing import pack
 from precompute.progress import Progress
 from precompute.unpacking import unpack
 
 STORE = "tiny-l0@texts"
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 UNPACK = """
 import sys
 from pathlib import Path
@@ -39,52 +35,6 @@ unpack(Path(sys.argv[1]), Workspace(sys.argv[2]), Progress())
 """
 
 
-@pytest.fixture(scope="module")
-def packed(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return pack(workspace, STORE, tmp_path_factory.mktemp("packed") / "tiny.loupe", False, True, Progress()).path
-
-
-@pytest.fixture(scope="module")
-def packed_tar(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return pack(workspace, STORE, tmp_path_factory.mktemp("packed") / "tiny.tar", True, True, Progress()).path
-
-
-@pytest.fixture
-def copy(packed: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(packed, tmp_path / "copy.loupe"))
-
-
-@pytest.fixture
-def empty(tmp_path: Path) -> Workspace:
-    return Workspace(tmp_path / "recipient")
-
-
-def files_of(directory: Path) -> dict[str, str]:
-    return {p.relative_to(directory).as_posix(): file_sha256(p) for p in directory.rglob("*") if p.is_file()}
-
-
-def reseal(copy: Path, change: Callable[[dict[str, Any]], None] = lambda document: None) -> None:
-    """Make the list fit the files again, as somebody who means harm would."""
-    path = copy / "pack.json"
-    document = json.loads(path.read_text())
-    for name, entry in document["files"].items():
-        if (copy / name).is_file():
-            entry.update(bytes=(copy / name).stat().st_size, sha256=file_sha256(copy / name))
-    change(document)
-    path.write_text(json.dumps(sealed(document)))
-
-
-def rewrite(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    document = json.loads(path.read_text())
-    change(document)
-    path.write_text(json.dumps(sealed(document) if "checksum" in document else document))
-
-
-def require_nothing_visible(workspace: Workspace) -> None:
-    assert workspace.store_ids() == workspace.sae_ids() == []
-    assert [path for path in workspace.root.rglob("*") if path.is_file()] == []
-
-
 def test_a_store_that_is_there_already_is_kept(packed: Path, empty: Workspace) -> None:
     restored = unpack(packed, empty, Progress())
     before = (restored / "manifest.json").stat()
@@ -93,7 +43,9 @@ def test_a_store_that_is_there_already_is_kept(packed: Path, empty: Workspace) -
 
 
 @pytest.mark.parametrize("kind", ["stores/tiny-l0@texts", "datasets/texts", "saes/tiny-l0"])
-def test_another_one_under_the_same_id_is_never_replaced(packed: Path, empty: Workspace, kind: str) -> None:
+def test_another_one_under_the_same_id_is_never_replaced(
+    packed: Path, empty: Workspace, kind: str, files_of: Callable[[Path], dict[str, str]], rewrite: Callable[..., None]
+) -> None:
     unpack(packed, empty, Progress())
     place = empty.root / kind / ("cfg.json" if "saes" in kind else "manifest.json")
 
@@ -118,7 +70,9 @@ def test_an_unfinished_store_is_not_overwritten(packed: Path, empty: Workspace) 
         unpack(packed, empty, Progress())
 
 
-def test_a_flipped_byte_in_any_file_of_a_pack_is_named(copy: Path, empty: Workspace) -> None:
+def test_a_flipped_byte_in_any_file_of_a_pack_is_named(
+    copy: Path, empty: Workspace, files_of: Callable[[Path], dict[str, str]]
+) -> None:
     for path in sorted(path for path in copy.rglob("*") if path.is_file()):
         whole = path.read_bytes()
         altered = bytearray(whole)
@@ -152,7 +106,9 @@ def test_a_torn_tar_is_refused(packed_tar: Path, tmp_path: Path, empty: Workspac
     assert not empty.root.exists()
 
 
-def test_a_pack_that_unfolds_into_more_than_it_lists_is_stopped_at_what_it_lists(copy: Path, empty: Workspace) -> None:
+def test_a_pack_that_unfolds_into_more_than_it_lists_is_stopped_at_what_it_lists(
+    copy: Path, empty: Workspace, require_nothing_visible: Callable[[Workspace], None], reseal: Callable[..., None]
+) -> None:
     name = "store/tables/tokens.arrow.zst"
     with pa.OSFile(str(copy / name), "wb") as file, pa.CompressedOutputStream(file, "zstd") as out:
         for _ in range(200):
@@ -187,7 +143,11 @@ def add_a_sample(frame: Any) -> Any:
 
 @pytest.mark.parametrize("change", [change_order, change_value, drop_a_row, add_a_feature, add_a_sample])
 def test_activations_that_somebody_else_wrote_are_refused(
-    copy: Path, empty: Workspace, change: Callable[[Any], Any]
+    copy: Path,
+    empty: Workspace,
+    change: Callable[[Any], Any],
+    require_nothing_visible: Callable[[Workspace], None],
+    reseal: Callable[..., None],
 ) -> None:
     path = copy / "store/features.parquet"
     schema = pq.read_schema(path)
@@ -200,7 +160,13 @@ def test_activations_that_somebody_else_wrote_are_refused(
     require_nothing_visible(empty)
 
 
-def test_another_sae_than_the_stores_is_refused(copy: Path, workspace: Workspace, empty: Workspace) -> None:
+def test_another_sae_than_the_stores_is_refused(
+    copy: Path,
+    workspace: Workspace,
+    empty: Workspace,
+    require_nothing_visible: Callable[[Workspace], None],
+    reseal: Callable[..., None],
+) -> None:
     shutil.copy(workspace.sae_dir("tiny-l1") / "sae_weights.safetensors", copy / "sae/sae_weights.safetensors")
     reseal(copy)
     with pytest.raises(PackDamaged, match="holds another SAE than its store was made with"):

@@ -1,7 +1,6 @@
 """A pack made to do harm: names, links and members that lead elsewhere are refused before anything is written."""
 
 import io
-import json
 import shutil
 import tarfile
 from collections.abc import Callable
@@ -11,57 +10,12 @@ from typing import Any
 import pytest
 
 from loaders.errors import BadInput
-from loaders.manifest import file_sha256
-from loaders.seal import sealed
 from loaders.workspace import Workspace
 from precompute.pack_source import PackDamaged, is_id, is_safe
-from precompute.packing import pack
 from precompute.progress import Progress
 from precompute.unpacking import unpack
 
 STORE = "tiny-l0@texts"
-
-
-@pytest.fixture(scope="module")
-def packed(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return pack(workspace, STORE, tmp_path_factory.mktemp("packed") / "tiny.loupe", False, True, Progress()).path
-
-
-@pytest.fixture(scope="module")
-def packed_tar(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return pack(workspace, STORE, tmp_path_factory.mktemp("packed") / "tiny.tar", True, True, Progress()).path
-
-
-@pytest.fixture
-def copy(packed: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(packed, tmp_path / "copy.loupe"))
-
-
-@pytest.fixture
-def empty(tmp_path: Path) -> Workspace:
-    return Workspace(tmp_path / "recipient")
-
-
-def reseal(copy: Path, change: Callable[[dict[str, Any]], None] = lambda document: None) -> None:
-    """Make the list fit the files again, as somebody who means harm would."""
-    path = copy / "pack.json"
-    document = json.loads(path.read_text())
-    for name, entry in document["files"].items():
-        if (copy / name).is_file():
-            entry.update(bytes=(copy / name).stat().st_size, sha256=file_sha256(copy / name))
-    change(document)
-    path.write_text(json.dumps(sealed(document)))
-
-
-def rewrite(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    document = json.loads(path.read_text())
-    change(document)
-    path.write_text(json.dumps(sealed(document) if "checksum" in document else document))
-
-
-def require_nothing_visible(workspace: Workspace) -> None:
-    assert workspace.store_ids() == workspace.sae_ids() == []
-    assert [path for path in workspace.root.rglob("*") if path.is_file()] == []
 
 
 @pytest.mark.parametrize(
@@ -69,7 +23,13 @@ def require_nothing_visible(workspace: Workspace) -> None:
     ["../evil", "/etc/evil", "store/../../evil", "store//evil", "store/.hidden", "a\\b", "", "x" * 300, "a/\x00b"],
 )
 def test_names_that_lead_elsewhere_are_refused(
-    copy: Path, packed_tar: Path, tmp_path: Path, empty: Workspace, name: str
+    copy: Path,
+    packed_tar: Path,
+    tmp_path: Path,
+    empty: Workspace,
+    name: str,
+    require_nothing_visible: Callable[[Workspace], None],
+    reseal: Callable[..., None],
 ) -> None:
     assert not is_safe(name)
     reseal(copy, lambda document: document["files"].update({name: {"bytes": 0, "sha256": "0" * 64}}))
@@ -87,7 +47,15 @@ def test_names_that_lead_elsewhere_are_refused(
 
 @pytest.mark.parametrize("part", ["store", "dataset"])
 @pytest.mark.parametrize("name", ["../../evil", "/etc/evil", "tables/../../../evil", "manifest.json"])
-def test_manifests_that_lead_elsewhere_are_refused(copy: Path, empty: Workspace, part: str, name: str) -> None:
+def test_manifests_that_lead_elsewhere_are_refused(
+    copy: Path,
+    empty: Workspace,
+    part: str,
+    name: str,
+    require_nothing_visible: Callable[[Workspace], None],
+    reseal: Callable[..., None],
+    rewrite: Callable[..., None],
+) -> None:
     def add(document: dict[str, Any]) -> None:
         document["files"][name] = {"bytes": 0, "sha256": "0" * 64}
 
@@ -101,7 +69,14 @@ def test_manifests_that_lead_elsewhere_are_refused(copy: Path, empty: Workspace,
 @pytest.mark.parametrize(
     "store_id", ["../x@texts", "a/b@texts", "tiny-l0@..", "@texts", "tiny-l0", ".x@texts", "UP@texts", 3]
 )
-def test_ids_that_are_none_are_refused(copy: Path, empty: Workspace, store_id: object) -> None:
+def test_ids_that_are_none_are_refused(
+    copy: Path,
+    empty: Workspace,
+    store_id: object,
+    require_nothing_visible: Callable[[Workspace], None],
+    reseal: Callable[..., None],
+    rewrite: Callable[..., None],
+) -> None:
     assert not isinstance(store_id, str) or not all(is_id(part) for part in (store_id + "@").split("@")[:2])
     sae, _, data = str(store_id).partition("@")
     rewrite(copy / "store/manifest.json", lambda document: document.update(id=store_id, sae=sae, dataset=data))
@@ -141,7 +116,9 @@ def test_a_link_in_a_pack_is_refused(copy: Path, empty: Workspace, tmp_path: Pat
         unpack(copy, empty, Progress())
 
 
-def test_what_is_no_pack_or_a_later_one_is_said(copy: Path, tmp_path: Path, empty: Workspace) -> None:
+def test_what_is_no_pack_or_a_later_one_is_said(
+    copy: Path, tmp_path: Path, empty: Workspace, reseal: Callable[..., None]
+) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("no tar")
     for path in (tmp_path / "folder", tmp_path / "file"):

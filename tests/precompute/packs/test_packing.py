@@ -6,7 +6,6 @@ import tarfile
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -17,7 +16,6 @@ from loaders.csc import CscLoader
 from loaders.errors import BadInput, StoreDamaged
 from loaders.inspection import inspect_store
 from loaders.manifest import check_files, file_sha256, read_manifest
-from loaders.seal import sealed
 from loaders.store import Store
 from loaders.workspace import Workspace
 from precompute import packing, publish, transpose
@@ -29,39 +27,13 @@ from precompute.unpacking import unpack
 STORE = "tiny-l0@texts"
 
 
-@pytest.fixture(scope="module")
-def packed(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return pack(workspace, STORE, tmp_path_factory.mktemp("packed") / "tiny.loupe", False, True, Progress()).path
-
-
-@pytest.fixture(scope="module")
-def packed_tar(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return pack(workspace, STORE, tmp_path_factory.mktemp("packed") / "tiny.tar", True, True, Progress()).path
-
-
-@pytest.fixture
-def empty(tmp_path: Path) -> Workspace:
-    return Workspace(tmp_path / "recipient")
-
-
-def files_of(directory: Path) -> dict[str, str]:
-    return {p.relative_to(directory).as_posix(): file_sha256(p) for p in directory.rglob("*") if p.is_file()}
-
-
-def reseal(copy: Path, change: Callable[[dict[str, Any]], None] = lambda document: None) -> None:
-    """Make the list fit the files again, as somebody who means harm would."""
-    path = copy / "pack.json"
-    document = json.loads(path.read_text())
-    for name, entry in document["files"].items():
-        if (copy / name).is_file():
-            entry.update(bytes=(copy / name).stat().st_size, sha256=file_sha256(copy / name))
-    change(document)
-    path.write_text(json.dumps(sealed(document)))
-
-
 @pytest.mark.parametrize("form", ["packed", "packed_tar"])
 def test_the_recipient_has_the_same_bytes(
-    workspace: Workspace, empty: Workspace, form: str, request: pytest.FixtureRequest
+    workspace: Workspace,
+    empty: Workspace,
+    form: str,
+    request: pytest.FixtureRequest,
+    files_of: Callable[[Path], dict[str, str]],
 ) -> None:
     restored = unpack(request.getfixturevalue(form), empty, Progress())
     original = workspace.store_dir(STORE)
@@ -90,7 +62,7 @@ def test_the_restored_store_is_whole_and_answers_alike(store: Store, packed: Pat
 
 
 def test_both_forms_hold_the_same_files_and_packing_again_gives_the_same_bytes(
-    workspace: Workspace, packed: Path, packed_tar: Path, tmp_path: Path
+    workspace: Workspace, packed: Path, packed_tar: Path, tmp_path: Path, files_of: Callable[[Path], dict[str, str]]
 ) -> None:
     with tarfile.open(packed_tar) as tar:
         assert set(tar.getnames()) == files_of(packed).keys()
@@ -113,7 +85,7 @@ def test_other_tools_read_the_activations_with_the_encodings_promised(store: Sto
 
 
 def test_row_groups_hold_whole_features_and_a_long_feature_has_its_own(
-    store: Store, packed: Path, tmp_path: Path
+    store: Store, packed: Path, tmp_path: Path, reseal: Callable[..., None]
 ) -> None:
     copy = shutil.copytree(packed, tmp_path / "small")
     path = copy / "store/features.parquet"
