@@ -55,7 +55,8 @@ def with_labels(frame: pd.DataFrame, labels: dict[int, Label]) -> pd.DataFrame:
 def missing_tables(store: Store) -> list[str]:
     """Tables of the Explorer that are not there yet, in words for the page."""
     words = {"tokens": "top tokens", "histograms": "distributions", "map": "the map"}
-    return [words[table] for table in expected_tables(store) if table in words and not store.has(table)]
+    expected = expected_tables(store)
+    return [word for table, word in words.items() if table in expected and not store.has(table)]
 
 
 def _tokens(store: Store) -> list[list[str]]:
