@@ -19,6 +19,7 @@ from loaders.manifest import file_sha256, is_published, read_manifest
 from loaders.schema import SCHEMA_VERSION
 from loaders.workspace import Workspace
 from precompute.batches import Shard, locate_rows, pad, plan_batches, plan_shards
+from precompute.devices import dtype_name
 from precompute.disk import require_space, write_whole
 from precompute.hooks import run_until_captured
 from precompute.models import LoadedModel, hook_points, load_model, resolve_hook
@@ -27,6 +28,8 @@ from precompute.progress import Progress, Step
 from precompute.vocabulary import tokenizer_info
 
 PLAN = "plan.json"
+PASS = {"computed_on": "cpu", "computed_in": "float32", "trust_remote_code": False}
+"""How the model ran, by the manifest's keys; what manifests without them mean."""
 LARGEST = float(np.finfo(np.float16).max)
 
 
@@ -52,6 +55,15 @@ class Config:
     shard_samples: int = 32_768
     """Most samples of a shard, the unit that a stopped run resumes at."""
 
+    device: str = "cpu"
+    """Where the model runs: cpu, cuda, cuda:<number>, mps, or auto for the fastest there is."""
+
+    dtype: str = "float32"
+    """Numbers that the model computes in: float32, bfloat16 or float16. Activations are kept as float16."""
+
+    trust_remote_code: bool = False
+    """Run the Python code that comes with a model; read it first."""
+
 
 class Target(NamedTuple):
     """One hook point on its way to disk."""
@@ -68,14 +80,17 @@ def run(config: Config, workspace: Workspace, progress: Progress, loaded: Loaded
 
     Row i of every hook is sample i of the dataset. `loaded` saves loading the model again. Finished shards of a stopped
     run are kept, and the result is the same to the byte. Raises BadInput for an unknown hook point, a context longer than
-    the model's limit, tokens of another tokenizer, too little disk space, and values that float16 cannot hold.
+    the model's limit, tokens of another tokenizer, too little disk space, an absent device, values that float16 cannot
+    hold, and activations that were begun on another kind of device, in other numbers or with other trust.
     """
     if not config.hooks:
         raise BadInput("No hook point was given to capture. Name at least one, e.g. encoder.layer.3.")
     dataset = workspace.dataset(config.dataset)
-    loaded = loaded or load_model(config.model)
+    loaded = loaded or load_model(config.model, config.device, config.dtype, config.trust_remote_code)
     check_dataset(dataset, loaded)
     targets = find_targets(config, workspace, dataset, loaded)
+    for target in targets:
+        require_same_pass(target)
     unfinished = [target for target in targets if not is_finished(target)]
     if unfinished:
         needed = sum(len(dataset.samples) * target.width * 2 for target in unfinished)
@@ -133,11 +148,37 @@ def find_targets(config: Config, workspace: Workspace, dataset: Dataset, loaded:
             "batch_tokens": config.batch_tokens,
             "shard_samples": config.shard_samples,
             "fingerprints": {"model": loaded.fingerprint, "dataset": dataset.fingerprint},
+            "computed_on": loaded.model.device.type,
+            "computed_in": dtype_name(loaded.model.dtype),
+            "trust_remote_code": config.trust_remote_code,
         }
         name = f"{hook}.input" if config.inputs else hook
         directory = workspace.activations_dir(loaded.model_id, dataset.id, name)
         targets.append(Target(hook, widths[hook], directory, plan))
     return targets
+
+
+def require_same_pass(target: Target) -> None:
+    """Raise BadInput when activations of this model and dataset were begun or finished by a pass of another kind."""
+    finished = is_published(target.directory)
+    made = PASS | (read_manifest(target.directory, "activations") if finished else read_plan(target.directory))
+    if made.get("fingerprints") != target.plan["fingerprints"]:
+        return
+    other = [f"{key} {made[key]} instead of {target.plan[key]}" for key in PASS if made[key] != target.plan[key]]
+    if other:
+        raise BadInput(
+            f"The activations at '{target.directory}' were made with {', '.join(other)}. Ask for the same again, or delete"
+            " them."
+        )
+
+
+def read_plan(directory: Path) -> dict[str, Any]:
+    """The plan of the run that began the directory; {} where there is none that can be read."""
+    try:
+        plan = json.loads((directory / PLAN).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return plan if isinstance(plan, dict) else {}
 
 
 def is_finished(target: Target) -> bool:
@@ -169,12 +210,11 @@ def capture(config: Config, dataset: Dataset, loaded: LoadedModel, targets: list
 
 def prepare(target: Target) -> None:
     """Make the directory, keeping the shards of a stopped run with the same plan and nothing of any other."""
-    plan = target.directory / PLAN
-    if plan.exists() and json.loads(plan.read_text(encoding="utf-8")) == target.plan:
+    if PASS | read_plan(target.directory) == target.plan:
         return
     shutil.rmtree(target.directory, ignore_errors=True)
     target.directory.mkdir(parents=True)
-    write_whole(plan, json.dumps(target.plan, indent=2).encode())
+    write_whole(target.directory / PLAN, json.dumps(target.plan, indent=2).encode())
 
 
 def read_shard(

@@ -26,6 +26,7 @@ from transformers.utils import logging as transformers_logging
 from loaders.errors import BadInput
 from loaders.manifest import file_sha256
 from loaders.workspace import slug
+from precompute.devices import choose_device, choose_dtype
 from precompute.hooks import capture_outputs
 
 MINILM = "minilm"
@@ -57,24 +58,47 @@ class HookPoint(NamedTuple):
     width: int
 
 
-def load_model(name_or_path: str | Path, device: str = "cpu", dtype: torch.dtype = torch.float32) -> LoadedModel:
-    """Load `minilm` (the embedded default), a local folder or a Hugging Face hub id. Code from the hub never runs.
+class MeasuredModule(NamedTuple):
+    """A module and the shape of the tensor that it handed on (or received) in a pass over 1 context of 3 tokens."""
 
-    A causal language model comes with its output head, any other without one. Raises BadInput for a name that is
-    neither here nor on a reachable hub, and for embedded weights that are not the published ones.
+    name: str
+    module: str
+    shape: tuple[int, ...]
+
+    @property
+    def has_hidden_states(self) -> bool:
+        """Whether the shape is (batch, position, width), so that it can be captured."""
+        return len(self.shape) == 3 and self.shape[:2] == (1, PROBE_TOKENS)
+
+
+def load_model(
+    name_or_path: str | Path,
+    device: str = "cpu",
+    dtype: torch.dtype | str = torch.float32,
+    trust_remote_code: bool = False,
+) -> LoadedModel:
+    """Load `minilm` (the embedded default), a local folder or a Hugging Face hub id.
+
+    `device` and `dtype` as in `choose_device` and `choose_dtype`. Code that comes with a model only runs with
+    `trust_remote_code`. A causal language model comes with its output head, any other without one. Raises BadInput for a
+    name that is neither here nor on a reachable hub, for an absent device, and for embedded weights that are not the
+    published ones.
     """
+    place, numbers = choose_device(device), choose_dtype(dtype) if isinstance(dtype, str) else dtype
     name, source = str(name_or_path), find_model(name_or_path)
     transformers_logging.disable_progress_bar()
     try:
-        config = AutoConfig.from_pretrained(source)
+        config = AutoConfig.from_pretrained(source, trust_remote_code=trust_remote_code)
         has_unembedding = has_causal_head(config)
         loader = AutoModelForCausalLM if has_unembedding else AutoModel
-        model = loader.from_pretrained(source, dtype=dtype, attn_implementation="sdpa")
+        model = loader.from_pretrained(
+            source, dtype=numbers, attn_implementation="sdpa", trust_remote_code=trust_remote_code
+        )
     except LOAD_ERRORS as error:
         raise cannot_load(name, error) from error
-    tokenizer = load_tokenizer(name)
+    tokenizer = load_tokenizer(name, trust_remote_code)
     return LoadedModel(
-        model=model.eval().requires_grad_(False).to(device),
+        model=model.eval().requires_grad_(False).to(place),
         tokenizer=tokenizer,
         name=name,
         model_id=model_id(name),
@@ -85,14 +109,14 @@ def load_model(name_or_path: str | Path, device: str = "cpu", dtype: torch.dtype
     )
 
 
-def load_tokenizer(name_or_path: str | Path) -> PreTrainedTokenizerBase | None:
+def load_tokenizer(name_or_path: str | Path, trust_remote_code: bool = False) -> PreTrainedTokenizerBase | None:
     """The tokenizer alone; None when a local folder has none. Raises BadInput for an unknown model."""
     source = find_model(name_or_path)
     folder = Path(source)
     if folder.is_dir() and not any((folder / file).exists() for file in ("tokenizer.json", "vocab.txt", "vocab.json")):
         return None
     try:
-        return AutoTokenizer.from_pretrained(source)
+        return AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)
     except LOAD_ERRORS as error:
         raise cannot_load(str(name_or_path), error) from error
 
@@ -150,8 +174,10 @@ def sha256_of(file: Path, size: int, modified: int) -> str:
 
 
 def has_causal_head(config: PreTrainedConfig) -> bool:
-    """True when the saved architecture is a causal language model with its output head."""
-    causal = set(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values())
+    """True when the saved architecture is a causal language model with its output head, the model's own code included."""
+    causal = {*MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values()}
+    own = (getattr(config, "auto_map", None) or {}).get("AutoModelForCausalLM", "")
+    causal.add(str(own).rpartition(".")[2])
     return any(name in causal for name in config.architectures or [])
 
 
@@ -171,7 +197,7 @@ def check_context_length(name_or_path: str | Path, wanted: int) -> None:
     """Raise BadInput when contexts of `wanted` tokens, special ones included, do not fit the model; loads no weights."""
     tokenizer, source, model = load_tokenizer(name_or_path), find_model(name_or_path), model_id(name_or_path)
     try:
-        limit = longest_context(AutoConfig.from_pretrained(source), tokenizer)
+        limit = longest_context(AutoConfig.from_pretrained(source, trust_remote_code=False), tokenizer)
     except LOAD_ERRORS as error:
         raise cannot_load(str(name_or_path), error) from error
     if wanted > limit:
@@ -183,6 +209,11 @@ def check_context_length(name_or_path: str | Path, wanted: int) -> None:
 
 def cannot_load(name: str, error: Exception) -> BadInput:
     """One sentence out of the library's paragraph."""
+    if "trust_remote_code" in str(error):
+        return BadInput(
+            f"Model '{name}' comes with code of its own, which only runs when asked for. Read that code, then add"
+            " --trust-remote-code."
+        )
     if Path(name).is_dir():
         return BadInput(f"Folder '{name}' cannot be loaded as a model: {first_line(error)}")
     return BadInput(
@@ -200,14 +231,23 @@ def hook_points(model: nn.Module, inputs: bool = False) -> list[HookPoint]:
 
     Runs the model once, over 3 tokens.
     """
+    measured = measure_modules(model, inputs)
+    return [HookPoint(each.name, each.module, each.shape[-1]) for each in measured if each.has_hidden_states]
+
+
+def measure_modules(model: nn.Module, inputs: bool = False) -> list[MeasuredModule]:
+    """Every module that hands on (or with `inputs` receives) a tensor, in the model's order, with that tensor's shape.
+
+    Runs the model once, over 1 context of 3 tokens.
+    """
     modules = {name: module for name, module in model.named_modules() if name}
     tokens = torch.zeros((1, PROBE_TOKENS), dtype=torch.long, device=next(model.parameters()).device)
     with torch.inference_mode(), capture_outputs(modules, inputs) as captured:
         model(input_ids=tokens)
     return [
-        HookPoint(name, type(modules[name]).__name__, captured[name].shape[-1])
+        MeasuredModule(name, type(modules[name]).__name__, tuple(captured[name].shape))
         for name in modules
-        if name in captured and captured[name].ndim == 3 and captured[name].shape[:2] == (1, PROBE_TOKENS)
+        if name in captured
     ]
 
 
