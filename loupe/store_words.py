@@ -28,11 +28,11 @@ def say_store(report: dict[str, Any]) -> str:
         ("shape", f"{counts[0]} samples ({known['granularity']}) x {counts[1]} features"),
         ("activations", f"{counts[2]}, density {density}"),
         ("loaders", ", ".join(report["loaders"]) or "none"),
-        *((f"{name} sha256", value) for name, value in _items(report["fingerprints"])),
-        ("quality", ", ".join(f"{name} {_number(value)}" for name, value in _items(report["quality"])) or "?"),
-        ("versions", ", ".join(f"{name} {value}" for name, value in _items(report["versions"])) or "?"),
+        *((f"{name} sha256", value) for name, value in items(report["fingerprints"])),
+        ("quality", ", ".join(f"{name} {number_in_words(value)}" for name, value in items(report["quality"])) or "?"),
+        ("versions", ", ".join(f"{name} {value}" for name, value in items(report["versions"])) or "?"),
     ]
-    return "\n".join([*_columns(facts), "", *_columns(_parts(report)), "", *_verdict(report)])
+    return "\n".join([*columns(facts), "", *columns(_parts(report)), "", *_verdict(report)])
 
 
 def _parts(report: dict[str, Any]) -> list[tuple[str, ...]]:
@@ -41,7 +41,7 @@ def _parts(report: dict[str, Any]) -> list[tuple[str, ...]]:
     rows += [(part, size_in_words(sizes[part]), "", "") for part in ("batches", "csc", "dense", "per_feature")]
     for name, table in report["tables"].items():
         count = "?" if table["rows"] is None else f"{table['rows']:,}"
-        settings = ", ".join(f"{key} {value}" for key, value in _items(table["settings"]))
+        settings = ", ".join(f"{key} {value}" for key, value in items(table["settings"]))
         rows.append((f"table {name}", size_in_words(table["bytes"]), count, settings))
     return [*rows, ("other", size_in_words(sizes["other"]), "", ""), ("total", size_in_words(sizes["total"]), "", "")]
 
@@ -73,7 +73,7 @@ def say_usage(report: dict[str, Any]) -> str:
         ("other", size_in_words(report["other"]), "the catalog and the like"),
         ("total", size_in_words(report["total"]), ""),
     ]
-    return "\n".join(_columns(rows))
+    return "\n".join(columns(rows))
 
 
 def _store_parts(sizes: dict[str, Any]) -> str:
@@ -84,15 +84,15 @@ def _store_parts(sizes: dict[str, Any]) -> str:
     return ", ".join(f"{part} {size_in_words(size)}" for part, size in parts.items() if size)
 
 
-def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
+def columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Rows as lines with aligned columns."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def _items(value: Any) -> list[tuple[str, Any]]:
+def items(value: Any) -> list[tuple[str, Any]]:
     return list(value.items()) if isinstance(value, dict) else []
 
 
-def _number(value: Any) -> str:
+def number_in_words(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.3g}" if isinstance(value, float) else str(value)
