@@ -12,7 +12,7 @@ from types import FrameType
 from loaders.errors import BadInput, LoupeError
 from loaders.mirror import is_url
 from loaders.workspace import Workspace
-from loupe import api_server, arguments, questions, stores
+from loupe import api_server, arguments, formats, questions, stores
 
 STEPS = {  # verb: (module, one line of help)
     "dataset": ("precompute.dataset", "text, JSONL, CSV or Parquet -> tokens and metadata"),
@@ -79,6 +79,7 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
     server.set_defaults(call=_serve)
     api_server.add_verbs(verbs)
     stores.add_verbs(verbs)
+    formats.add_verbs(verbs)
     questions.add_verbs(verbs)
     for verb, (module, text) in STEPS.items():
         step = verbs.add_parser(verb, help=text, description=text)

@@ -6,6 +6,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from precompute.saes import INFERENCE
+from precompute.saes.sae import Sae
+from precompute.saes.sae import decode as decode_sparse
 from precompute.saes.topk import TopK, decode, encode
 
 ENCODED_ROWS = 4_096  # rows encoded at once
@@ -38,5 +41,25 @@ def measure_reconstruction(weights: TopK, k: int, blocks: Iterable[Tensor]) -> R
             total += shifted.sum(0)
             deviation += float(shifted.square().sum())
             active += int((codes.values > 0).sum())
+            rows += len(x)
+    return Reconstruction(residual / (deviation - float(total @ total) / rows), active / rows, rows)
+
+
+@torch.no_grad()
+def measure_sae(sae: Sae, blocks: Iterable[Tensor]) -> Reconstruction:
+    """The same for an SAE of any architecture, about the mean of the first block before it is corrected."""
+    residual = deviation = 0.0
+    active = rows = 0
+    centre: Tensor | None = None
+    total = torch.zeros(sae.d_in, dtype=torch.float64)
+    for block in blocks:
+        for x in block.split(ENCODED_ROWS):
+            centre = x.mean(0) if centre is None else centre
+            codes = INFERENCE[sae.architecture].encode_sparse(sae, x)
+            residual += float((decode_sparse(sae, codes) - x).double().square().sum())
+            shifted = (x - centre).double()
+            total += shifted.sum(0)
+            deviation += float(shifted.square().sum())
+            active += len(codes.indices)
             rows += len(x)
     return Reconstruction(residual / (deviation - float(total @ total) / rows), active / rows, rows)

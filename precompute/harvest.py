@@ -19,12 +19,14 @@ from precompute.disk import require_space
 from precompute.parallel import Distributed, in_order
 from precompute.progress import Progress
 from precompute.publish import write_json
-from precompute.sae_files import read_sae
-from precompute.saes.topk import TopK, decode, encode
+from precompute.sae_files import bind_model, load_sae
+from precompute.saes import INFERENCE
+from precompute.saes.sae import Sae, decode
 from precompute.sample_blocks import write_batch
 from precompute.threads import torch_threads
 
 BATCH_SAMPLES = 32_768  # samples in a batch
+ASSUMED_L0 = 128  # active latents of a sample, for the disk's sake, where the architecture does not bound them
 ENCODED_ROWS = 4_096  # rows encoded at once
 TOLERANCE = 0.01  # by which the held-out FVU may differ, relatively, from what training measured on the same dataset
 
@@ -44,8 +46,7 @@ class Config(Distributed):
 class _Source(NamedTuple):
     """What is encoded, and what with."""
 
-    weights: TopK
-    k: int
+    weights: Sae
     activations: Activations
     is_held_out: npt.NDArray[np.bool_]  # (samples)
     fingerprints: dict[str, str]  # model, sae, dataset
@@ -60,6 +61,8 @@ def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
     if config.threads < 1:
         raise BadInput(f"--threads must be at least 1: found {config.threads}.")
     source, metadata = _open(str(workspace.root), config.sae_id, config.dataset_id)
+    if "model" not in metadata["fingerprints"]:
+        bind_model(workspace.sae_dir(config.sae_id), source.fingerprints["model"])
     activations, fingerprints = source.activations, source.fingerprints
     store = workspace.store_dir(f"{config.sae_id}@{config.dataset_id}")
     starts = range(0, activations.rows, BATCH_SAMPLES)
@@ -67,7 +70,11 @@ def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
     missing = sum(not _is_finished(batch, fingerprints) for batch in batches)
     if not missing and (store / "harvest.json").exists():
         return store
-    require_space(store, missing * BATCH_SAMPLES * (8 * source.k + 8), f"the activations of store '{store.name}'")
+    require_space(
+        store,
+        missing * BATCH_SAMPLES * (8 * (source.weights.k or ASSUMED_L0) + 8),
+        f"the activations of store '{store.name}'",
+    )
     with progress.step(f"harvest {store.name}", total=activations.rows, unit="samples") as bar:
         spans = [(start, min(start + BATCH_SAMPLES, activations.rows)) for start in starts]
         left = [(batch, *span) for batch, span in zip(batches, spans, strict=True) if not batch.exists()]
@@ -76,7 +83,7 @@ def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
         for (_, start, stop), _ in zip(left, in_order(_write_batch, tasks, config.jobs, config.backend), strict=True):
             bar.advance(stop - start)
     quality = _measure(batches, source)
-    if fingerprints["dataset"] == metadata["fingerprints"]["dataset"] and "fvu_held_out" in quality:
+    if fingerprints["dataset"] == metadata["fingerprints"].get("dataset") and "fvu_held_out" in quality:
         _require_agreement(config.sae_id, quality["fvu_held_out"], metadata["quality"]["fvu"])
     write_json(store / "harvest.json", {"fingerprints": fingerprints, "samples": activations.rows, "quality": quality})
     return store
@@ -85,13 +92,13 @@ def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
 def _open(root: str, sae_id: str, dataset_id: str) -> tuple[_Source, dict[str, Any]]:
     """What is encoded, and the SAE's metadata; raises BadInput where they do not belong together."""
     workspace = Workspace(root)
-    weights, k, cfg = read_sae(workspace.sae_dir(sae_id))
+    weights, cfg = load_sae(workspace.sae_dir(sae_id))
     metadata = cfg["metadata"]
     dataset = workspace.dataset(dataset_id)
     activations = Activations.open(workspace.activations_dir(metadata["model_id"], dataset_id, metadata["hook_name"]))
     fingerprints = _agreed_fingerprints(sae_id, cfg, dataset, activations)
     is_held_out = np.repeat(dataset.held_out, np.diff(dataset.sample_offsets))
-    return _Source(weights, k, activations, is_held_out, fingerprints), metadata
+    return _Source(weights, activations, is_held_out, fingerprints), metadata
 
 
 def _agreed_fingerprints(
@@ -100,13 +107,13 @@ def _agreed_fingerprints(
     """Fingerprints of model, SAE and dataset; raises BadInput where two of the three say different things."""
     sae, captured = cfg["metadata"]["fingerprints"], activations.manifest["fingerprints"]
     again = f"Delete '{activations.path}' and run `loupe capture` again."
-    if captured["model"] != sae["model"]:
+    if captured["model"] != sae.get("model", captured["model"]):
         raise BadInput(f"SAE '{sae_id}' was trained on another model than these activations come from. {again}")
     if captured["dataset"] != dataset.fingerprint or activations.rows != len(dataset.samples):
         raise BadInput(f"The activations at hand are not of dataset '{dataset.id}' as it is now. {again}")
     if activations.width != cfg["d_in"]:
         raise BadInput(f"SAE '{sae_id}' reads rows of {cfg['d_in']}; the activations have {activations.width}. {again}")
-    return {"model": sae["model"], "sae": sae["sae"], "dataset": dataset.fingerprint}
+    return {"model": captured["model"], "sae": sae["sae"], "dataset": dataset.fingerprint}
 
 
 def _is_finished(batch: Path, fingerprints: dict[str, str]) -> bool:
@@ -137,21 +144,18 @@ def _write_batch(root: str, sae_id: str, dataset_id: str, threads: int, batch: P
 def _encode(batch: Path, start: int, stop: int, source: _Source, threads: int) -> None:
     indptr, indices, data = [np.zeros(1, np.int64)], [], []
     residual = {False: 0.0, True: 0.0}  # squared, by held out
-    pre = torch.empty(ENCODED_ROWS, len(source.weights.b_enc))
+    pre = torch.empty(ENCODED_ROWS, source.weights.d_sae)
     for first in range(start, stop, ENCODED_ROWS):
         last = min(first + ENCODED_ROWS, stop)
         x = torch.from_numpy(source.activations.read(first, last))
-        codes = encode(source.weights, x, source.k, out=pre[: len(x)])
-        by_row = (decode(source.weights, codes) - x).double().square().sum(1).numpy()  # (rows)
+        active = INFERENCE[source.weights.architecture].encode_sparse(source.weights, x, out=pre[: len(x)])
+        by_row = (decode(source.weights, active) - x).double().square().sum(1).numpy()  # (rows)
         is_held_out = source.is_held_out[first:last]
         residual[True] += float(by_row[is_held_out].sum())
         residual[False] += float(by_row[~is_held_out].sum())
-        columns, order = codes.indices.sort(dim=1)
-        values = codes.values.gather(1, order)
-        is_active = values > 0
-        indptr.append(indptr[-1][-1] + is_active.sum(1).cumsum(0).numpy())
-        indices.append(columns[is_active].numpy().astype(np.uint32))
-        data.append(values[is_active].numpy())
+        indptr.append(indptr[-1][-1] + active.indptr[1:].numpy())
+        indices.append(active.indices.numpy().astype(np.uint32))
+        data.append(active.values.numpy())
     attributes = {
         "start": start,
         "threads": threads,
@@ -159,14 +163,14 @@ def _encode(batch: Path, start: int, stop: int, source: _Source, threads: int) -
         "squared_residual": residual[False] + residual[True],
         "squared_residual_held_out": residual[True],
     }
-    shape = (stop - start, len(source.weights.b_enc))
+    shape = (stop - start, source.weights.d_sae)
     parts = (np.concatenate(data), np.concatenate(indices), np.concatenate(indptr))
     write_batch(batch, sp.csr_array(parts, shape=shape), attributes)
 
 
 def _measure(batches: list[Path], source: _Source) -> dict[str, float]:
     """Quality over all samples, from what the batches hold: exact counts, FVU about the mean of the same samples."""
-    counts = np.zeros(len(source.weights.b_enc), np.int64)
+    counts = np.zeros(source.weights.d_sae, np.int64)
     residual = residual_held_out = 0.0
     for batch in batches:
         attributes: Any = open_group_attributes(batch)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ from safetensors.torch import save_file
 
 from loaders.errors import BadInput, StoreDamaged
 from loaders.sae import SaeRecord
+from precompute.formats import saelens
+from precompute.formats.raw import fold, saelens_names
 from precompute.publish import write_json
 from precompute.saes import ARCHITECTURES
+from precompute.saes.sae import Sae
 from precompute.saes.topk import TopK
 
 WEIGHTS = "sae_weights.safetensors"
@@ -66,6 +70,42 @@ def write_sae(directory: Path, weights: TopK, k: int, metadata: dict[str, Any]) 
     temporary.replace(directory / WEIGHTS)
     write_json(directory / "cfg.json", cfg)
     return cfg
+
+
+def write_imported(directory: Path, sae: Sae, metadata: dict[str, Any]) -> dict[str, Any]:
+    """Write an SAE of any architecture and, last, cfg.json with its fingerprint; returns the cfg."""
+    tensors, cfg = saelens_names(sae), saelens.config(sae)
+    settings = {key: value for key, value in cfg.items() if key != "device"}
+    fingerprints = {**metadata.get("fingerprints", {}), "sae": sae_fingerprint(tensors, settings)}
+    directory.mkdir(parents=True, exist_ok=True)
+    saelens.write(directory, replace(sae, extra={**metadata, "fingerprints": fingerprints}))
+    return {**cfg, "metadata": {**metadata, "fingerprints": fingerprints}}
+
+
+def load_sae(directory: Path) -> tuple[Sae, dict[str, Any]]:
+    """A finished SAE of any architecture, and its cfg.
+
+    Raises StoreNotFound without cfg.json, BadInput for a form that Loupe does not compute, StoreDamaged where the
+    tensors are not those of cfg.json.
+    """
+    record = SaeRecord.open(directory)
+    if record.cfg.get("architecture") == "topk":
+        weights, k, cfg = read_sae(directory)
+        return Sae("topk", weights.w_enc, weights.w_dec, weights.b_dec, {"b_enc": weights.b_enc}, k), cfg
+    if not saelens.is_it(directory):
+        raise BadInput(f"SAE '{directory.name}' has no weights in this workspace. Import or train it first.")
+    sae = fold(saelens.read(directory))
+    found, wanted = (sae.d_in, sae.d_sae), (record.cfg.get("d_in"), record.cfg.get("d_sae"))
+    if found != wanted:
+        raise StoreDamaged(f"'{directory / WEIGHTS}' holds {found}; its cfg.json says {wanted}. Import the SAE again.")
+    return sae, record.cfg
+
+
+def bind_model(directory: Path, fingerprint: str) -> None:
+    """Note the model that an imported SAE is first harvested on: its checkpoint could not name it."""
+    cfg = SaeRecord.open(directory).cfg
+    cfg["metadata"]["fingerprints"]["model"] = fingerprint
+    write_json(directory / "cfg.json", cfg)
 
 
 def read_sae(directory: Path) -> tuple[TopK, int, dict[str, Any]]:

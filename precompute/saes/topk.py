@@ -11,6 +11,9 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag, normalize
 
 from precompute.row_topk import row_topk
+from precompute.saes.sae import Active, Sae
+
+BIASES = ("b_enc",)
 
 
 class TopK(NamedTuple):
@@ -53,3 +56,16 @@ def decode(weights: TopK, codes: Codes) -> Tensor:
 def fold(weights: TopK, mean: Tensor, scale: float) -> TopK:
     """Weights that do in the model's units what `weights` do on (x - mean) * scale; activations shrink by `scale`."""
     return TopK(weights.w_enc, weights.b_enc / scale, weights.w_dec, mean + weights.b_dec / scale)
+
+
+def encode_sparse(sae: Sae, x: Tensor, out: Tensor | None = None) -> Active:
+    """Codes of rows `x` [rows, d_in], those that the ReLU closed left out; `out` [rows, d_sae] is memory to reuse."""
+    if sae.k is None:
+        raise ValueError("a top-k SAE has k")
+    codes = encode(TopK(sae.w_enc, sae.biases["b_enc"], sae.w_dec, sae.b_dec), x, sae.k, out)
+    columns, order = codes.indices.sort(dim=1)
+    values = codes.values.gather(1, order)
+    is_active = values > 0
+    indptr = torch.zeros(len(x) + 1, dtype=torch.int64)
+    torch.cumsum(is_active.sum(1), 0, out=indptr[1:])
+    return Active(indptr, columns[is_active], values[is_active])

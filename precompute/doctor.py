@@ -1,0 +1,141 @@
+"""Say what a checkpoint is and what is wrong with it, from its tensors and, where rows are given, from measured FVU."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from loaders.errors import BadInput
+from precompute.formats import read_raw
+from precompute.formats.raw import Raw, fold
+from precompute.fvu import measure_sae
+from precompute.saes.sae import Sae, fold_scale
+
+PROBED = 256  # latents whose encoder is compared with every decoder row
+MISMATCHED = 0.25  # least excess of the best cosine with another latent's decoder over that with its own
+SCALED = (
+    0.5  # FVU on rows brought to norm sqrt(d_in), as a share of that on the rows as they are, that tells of a scale
+)
+POOR = 0.3  # FVU below which no other scale is suspected
+
+
+@dataclass
+class Report:
+    """What was found; `problems` are sentences, and empty where the checkpoint can be used as it is."""
+
+    path: str
+    format: str | None = None
+    architecture: str | None = None
+    shapes: dict[str, list[int]] = field(default_factory=dict)
+    dtypes: dict[str, str] = field(default_factory=dict)
+    k: int | None = None
+    dead_rows: int | None = None
+    measured: dict[str, float] | None = None
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+@torch.no_grad()
+def examine(path: Path, rows: Tensor | None = None) -> Report:
+    """Report on the checkpoint at `path`; FVU and L0 are measured on `rows` [n, d_in] where they are given."""
+    report = Report(path.as_posix())
+    try:
+        raw = read_raw(path)
+        report.format, report.architecture, report.k = raw.format, raw.architecture, raw.k
+        report.shapes = {name: list(tensor.shape) for name, tensor in raw.tensors.items()}
+        report.dtypes = {name: str(tensor.dtype).removeprefix("torch.") for name, tensor in raw.tensors.items()}
+        report.problems += _of_tensors(raw)
+        if raw.scale not in (None, 1.0):
+            report.notes.append(f"rows are multiplied by {raw.scale:.6g} first; import folds that into the weights")
+        if report.problems:
+            return report
+        sae = fold(raw)
+    except BadInput as error:
+        report.problems.append(str(error))
+        return report
+    report.problems += _of_latents(sae, report)
+    if rows is not None:
+        report.problems += _of_rows(sae, rows, report)
+    return report
+
+
+def _of_tensors(raw: Raw) -> Iterator[str]:
+    """Shapes, number types, values and thresholds."""
+    for name, wanted in raw.shapes().items():
+        tensor = raw.tensors[name]
+        shape = tuple(tensor.shape)
+        if shape != wanted:
+            transposed = len(wanted) == 2 and shape == wanted[::-1]
+            yield (
+                f"{name} is transposed: {shape}, wanted {wanted}"
+                if transposed
+                else f"{name} is {shape}, wanted {wanted}"
+            )
+        if not tensor.is_floating_point():
+            yield f"{name} holds {tensor.dtype}, wanted floating point numbers"
+        if not bool(torch.isfinite(tensor).all()):
+            yield f"{name} holds {int((~torch.isfinite(tensor)).sum()):,} values that are not finite"
+    if raw.architecture == "jumprelu" and bool((raw.tensors["threshold"] < 0).any()):
+        yield f"threshold is negative for {int((raw.tensors['threshold'] < 0).sum()):,} latents: untrained, or a logarithm"
+    if raw.scale is None:
+        yield "an activation scale is not folded into the weights, and the file does not say it"
+
+
+def _of_latents(sae: Sae, report: Report) -> Iterator[str]:
+    """Decoder norms, dead rows, number types, and whether encoder and decoder count latents alike."""
+    norms = sae.w_dec.norm(dim=1)
+    is_dead = (norms == 0) | (sae.w_enc.norm(dim=1) == 0)
+    report.dead_rows = int(is_dead.sum())
+    if report.dead_rows:
+        report.notes.append(f"{report.dead_rows:,} of {sae.d_sae:,} latents have a zero encoder or decoder row")
+    alive = norms[~is_dead]
+    if len(alive) and float((alive - 1).abs().max()) > 1e-2:
+        low, high = float(alive.min()), float(alive.max())
+        report.notes.append(f"decoder norms are not 1 ({low:.3g} to {high:.3g}): activations are in other units")
+    if not set(report.dtypes.values()) <= {"float32"}:
+        report.notes.append(f"numbers are {', '.join(sorted(set(report.dtypes.values())))}; import makes them float32")
+    probed = (~is_dead).nonzero()[:, 0][:PROBED]
+    if len(probed) > 1:
+        cosines = normalize(sae.w_enc[probed], dim=1) @ normalize(sae.w_dec, dim=1).t()  # (probed, d_sae)
+        own, best = cosines[torch.arange(len(probed)), probed].median(), cosines.amax(1).median()
+        if float(best - own) > MISMATCHED:
+            yield (
+                f"encoder and decoder count latents differently: cosine {float(own):.2f} with the own decoder row,"
+                f" {float(best):.2f} with the best one"
+            )
+
+
+def _of_rows(sae: Sae, rows: Tensor, report: Report) -> Iterator[str]:
+    """FVU and L0 on the rows, and whether another scale of them would do far better."""
+    if rows.shape[1] != sae.d_in:
+        yield f"the activations given have {rows.shape[1]} columns; the SAE reads {sae.d_in}"
+        return
+    found = measure_sae(sae, [rows])
+    report.measured = {"fvu": found.fvu, "l0": found.l0, "rows": found.rows}
+    scale = sae.d_in**0.5 / float(rows.norm(dim=1).mean())
+    scaled = measure_sae(fold_scale(sae, scale), [rows]).fvu
+    if found.fvu > POOR and scaled < SCALED * found.fvu:
+        yield (
+            f"an activation scale is not folded into the weights: FVU falls from {found.fvu:.3f} to {scaled:.3f} on rows"
+            f" times {scale:.4g}; import with --scale {scale:.4g}"
+        )
+    elif found.fvu >= 1:
+        yield f"it rebuilds the activations worse than their mean does (FVU {found.fvu:.3f}): another hook point or model?"
+
+
+def as_text(report: dict[str, Any]) -> str:
+    """The report for a person, one fact a line."""
+    lines = [f"{report['path']}: {report['format'] or 'not read'} {report['architecture'] or ''}".rstrip()]
+    lines += [f"  {name} {list(shape)} {report['dtypes'][name]}" for name, shape in report["shapes"].items()]
+    lines += [f"  k {report['k']}"] if report["k"] else []
+    if report["measured"]:
+        measured = report["measured"]
+        lines.append(f"  FVU {measured['fvu']:.4f}, L0 {measured['l0']:.1f} on {measured['rows']:,} rows")
+    lines += [f"  note: {note}" for note in report["notes"]] + [
+        f"  PROBLEM: {problem}" for problem in report["problems"]
+    ]
+    return "\n".join(lines if report["problems"] else [*lines, "  nothing is wrong with it"])

@@ -1,0 +1,113 @@
+"""What a foreign checkpoint says, under SAELens's names and orientations, before anything is folded or judged."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from loaders.errors import BadInput
+from precompute.publish import write_json
+from precompute.saes import INFERENCE
+from precompute.saes.sae import Sae, fold_decoder_norm, fold_scale, shift_input
+
+SIDECAR = "loupe.json"  # what a format has no place for: the metadata
+
+
+@dataclass
+class Raw:
+    """`tensors` as they lie in the file but for names and, where a format's are, transposes; nothing is checked yet."""
+
+    format: str
+    architecture: str
+    tensors: dict[str, Tensor]  # W_enc [d_in, d_sae], W_dec [d_sae, d_in], b_dec [d_in], biases [d_sae]
+    k: int | None = None
+    takes_b_dec: bool = True  # whether the encoder reads x - b_dec
+    scale: float | None = 1.0  # rows are multiplied by it before the SAE; None where the file owes it
+    ranks_by_norm: bool = False  # top-k over pre-activations times the decoder's norms
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape that each tensor must have, by b_dec and the first bias of one entry per latent."""
+        biases = INFERENCE[self.architecture].BIASES
+        missing = [name for name in ("W_enc", "W_dec", "b_dec", *biases) if name not in self.tensors]
+        if missing:
+            raise BadInput(f"A {self.architecture} SAE needs {', '.join(missing)}, which the file does not hold.")
+        d_in, d_sae = self.tensors["b_dec"].numel(), self.tensors[biases[0]].numel()
+        return {"W_enc": (d_in, d_sae), "W_dec": (d_sae, d_in), "b_dec": (d_in,), **dict.fromkeys(biases, (d_sae,))}
+
+
+def fold(raw: Raw) -> Sae:
+    """The SAE on raw rows, float32; raises BadInput for wrong shapes, values that are not finite, or a missing scale."""
+    for name, wanted in raw.shapes().items():
+        tensor = raw.tensors[name]
+        if tuple(tensor.shape) != wanted:
+            raise BadInput(f"{name} has the shape {tuple(tensor.shape)}, wanted {wanted}. Run `loupe doctor` on it.")
+        if not bool(torch.isfinite(tensor).all()):
+            raise BadInput(f"{name} holds values that are not finite. Get the checkpoint again.")
+    if raw.scale is None:
+        raise BadInput("The SAE reads scaled activations and the file does not say the factor. Give it with --scale.")
+    if raw.architecture == "topk" and not (raw.k and 0 < raw.k <= raw.tensors["b_enc"].numel()):
+        raise BadInput(f"A top-k SAE needs k between 1 and its number of latents: found {raw.k}.")
+    named = {name: raw.tensors[name].float() for name in raw.shapes()}
+    biases = {name: named[name] for name in INFERENCE[raw.architecture].BIASES}
+    w_enc, w_dec = named["W_enc"].t().contiguous(), named["W_dec"].contiguous()
+    sae = Sae(raw.architecture, w_enc, w_dec, named["b_dec"], biases, raw.k, raw.metadata)
+    if not raw.takes_b_dec:
+        sae = shift_input(sae, sae.b_dec)
+    if raw.ranks_by_norm:
+        sae = fold_decoder_norm(sae)
+    return fold_scale(sae, raw.scale) if raw.scale != 1 else sae
+
+
+def saelens_names(sae: Sae) -> dict[str, Tensor]:
+    """Tensors of `sae` under SAELens's names and orientations, contiguous."""
+    named = {"W_enc": sae.w_enc.t(), "W_dec": sae.w_dec, "b_dec": sae.b_dec, **sae.biases}
+    return {name: tensor.detach().float().contiguous() for name, tensor in named.items()}
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object; raises BadInput where it is none."""
+    try:
+        document = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise BadInput(f"'{path}' cannot be read as JSON ({error}).") from error
+    if not isinstance(document, dict):
+        raise BadInput(f"'{path}' holds no JSON object.")
+    return document
+
+
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """All tensors of a file; raises BadInput where it cannot be read."""
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise BadInput(f"'{path}' cannot be read as safetensors ({error}).") from error
+
+
+def write_safetensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write under a temporary name, then rename."""
+    temporary = path.with_name(path.name + ".tmp")
+    save_file(tensors, temporary, metadata={"format": "pt"})
+    temporary.replace(path)
+
+
+def read_sidecar(directory: Path) -> dict[str, Any]:
+    """The metadata that an export of Loupe kept beside a format without a place for it."""
+    return read_json(directory / SIDECAR) if (directory / SIDECAR).is_file() else {}
+
+
+def write_sidecar(directory: Path, sae: Sae) -> None:
+    write_json(directory / SIDECAR, dict(sae.extra))
+
+
+def refuse_architecture(sae: Sae, format_name: str, known: tuple[str, ...]) -> None:
+    """Raise BadInput where a format cannot say what the SAE computes."""
+    if sae.architecture not in known:
+        raise BadInput(
+            f"{format_name} holds {', '.join(known)} SAEs, not {sae.architecture} ones. Export to saelens instead."
+        )
