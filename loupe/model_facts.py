@@ -1,6 +1,7 @@
 """Which models a workspace knows and where they are read; which modules a model has."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -94,5 +95,13 @@ def list_hooks(workspace: Workspace, name: str, inputs: bool, trust_remote_code:
 
 
 def as_json(report: dict[str, Any]) -> str:
-    """One JSON object, the same keys always."""
-    return json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False)
+    """One JSON object; numbers that JSON has no word for (NaN, infinities) are null."""
+    return json.dumps(_finite(report), indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -55,13 +55,13 @@ def say_models(report: dict[str, Any]) -> str:
 def say_hooks(report: dict[str, Any]) -> str:
     """What `loupe.model_facts.list_hooks` found."""
     rows = [(each["hook"], each["class"], _shape(each["shape"]), each["can_capture"]) for each in report["modules"]]
-    what = "input" if report["inputs"] else "output"
+    what, verb = ("input", "receive") if report["inputs"] else ("output", "hand on")
     count = sum(each["can_capture"] for each in report["modules"])
     return "\n".join(
         [
             table(("module", "class", f"shape of its {what}", "can be captured"), rows),
             "",
-            f"{count:,} of {len(rows):,} modules of {plain(report['model'])} hand on hidden states (batch, position, width);"
+            f"{count:,} of {len(rows):,} modules of {plain(report['model'])} {verb} hidden states (batch, position, width);"
             f" shapes of 1 context of {report['tokens']} tokens.",
         ]
     )

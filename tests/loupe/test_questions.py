@@ -16,6 +16,7 @@ from catalog.labels import put_label
 from loaders.store import Store
 from loaders.workspace import Workspace
 from loupe.cli import main
+from loupe.model_facts import as_json
 from loupe.tables_text import plain
 from precompute.models import load_model, measure_modules
 
@@ -125,6 +126,10 @@ def test_examples_of_an_interval_lie_in_it_and_depend_on_the_seed(workspace: Wor
 
 def test_texts_do_not_steer_the_terminal() -> None:
     assert plain("a\x1b[31mred\r\n\tb") == "a [31mred b"
+
+
+def test_json_has_no_word_for_what_is_no_number() -> None:
+    assert json.loads(as_json({"a": [float("nan"), {"b": float("inf")}, 1.5]})) == {"a": [None, {"b": None}, 1.5]}
 
 
 def test_decoder_agrees_with_the_weights(workspace: Workspace, capsys: Captured) -> None:
