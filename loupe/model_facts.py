@@ -31,7 +31,7 @@ def list_models(workspace: Workspace) -> dict[str, Any]:
             cfg = workspace.sae(sae_id).cfg
         except LoupeError:
             continue
-        about = cfg.get("metadata", {})
+        about = cfg.get("metadata") or {}
         use = _hook(_model(models, about.get("model_id"), about), about.get("hook_name") or UNKNOWN)
         use["width"] = use["width"] or cfg.get("d_in")
         architecture = cfg.get("architecture") or UNKNOWN

@@ -72,6 +72,15 @@ def test_list_models_of_an_empty_workspace_says_so(tmp_path: Path, capsys: Captu
     assert read(Workspace(tmp_path), capsys, "list-models") == "No model is known to this workspace yet.\n"
 
 
+def test_an_sae_that_does_not_name_its_model_is_listed_all_the_same(tmp_path: Path, capsys: Captured) -> None:
+    (tmp_path / "saes" / "foreign").mkdir(parents=True)
+    (tmp_path / "saes" / "foreign" / "cfg.json").write_text('{"d_in": 4, "metadata": null}')
+    (model,) = ask(Workspace(tmp_path), capsys, "list-models")["models"]
+    (use,) = model["hooks"]
+    assert (model["model_id"], use["hook"], use["width"]) == ("unknown", "unknown", 4)
+    assert use["saes"] == [{"sae": "foreign", "architecture": "unknown", "features": 0}]
+
+
 def test_hooks_measures_every_module(workspace: Workspace, capsys: Captured) -> None:
     answer = ask(workspace, capsys, "hooks", "tiny")
     model = load_model(workspace.models_dir() / "tiny").model
