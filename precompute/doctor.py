@@ -81,6 +81,8 @@ def _of_tensors(raw: Raw) -> Iterator[str]:
             yield f"{name} holds {int((~torch.isfinite(tensor)).sum()):,} values that are not finite"
     if raw.architecture == "jumprelu" and bool((raw.tensors["threshold"] < 0).any()):
         yield f"threshold is negative for {int((raw.tensors['threshold'] < 0).sum()):,} latents: untrained, or a logarithm"
+    if sentence := raw.disagreement():
+        yield sentence
     if raw.scale is None:
         yield "an activation scale is not folded into the weights, and the file does not say it"
 

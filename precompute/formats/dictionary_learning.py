@@ -57,6 +57,7 @@ def read(path: Path) -> Raw:
     tensors = {name: _take(state, key) for name, key in kind.names.items() if key.removesuffix("^T") in state}
     if kind.architecture == "jumprelu" and "threshold" in tensors and "b_enc" in tensors:
         tensors["threshold"] = tensors["threshold"].expand(tensors["b_enc"].shape)
+    stated = (trainer.get("activation_dim"), trainer.get("dict_size"))
     k = trainer.get("k", state.get("k")) if kind.architecture == "topk" else None
     said = {
         "model_name": trainer.get("lm_name"),
@@ -64,7 +65,15 @@ def read(path: Path) -> Raw:
         "dict_class": trainer["dict_class"],
     }
     metadata = {name: value for name, value in said.items() if value is not None} | read_sidecar(path)
-    return Raw(NAME, kind.architecture, tensors, None if k is None else int(k), kind.takes_b_dec, metadata=metadata)
+    return Raw(
+        NAME,
+        kind.architecture,
+        tensors,
+        None if k is None else int(k),
+        kind.takes_b_dec,
+        metadata=metadata,
+        stated=stated,
+    )
 
 
 def write(directory: Path, sae: Sae) -> None:

@@ -1,6 +1,7 @@
 """What a foreign checkpoint says, under SAELens's names and orientations, before anything is folded or judged."""
 
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,14 @@ class Raw:
     scale: float | None = 1.0  # rows are multiplied by it before the SAE; None where the file owes it
     ranks_by_norm: bool = False  # top-k over pre-activations times the decoder's norms
     metadata: dict[str, Any] = field(default_factory=dict)
+    stated: tuple[Any, Any] = (None, None)  # d_in and d_sae as the config says them
+
+    def disagreement(self) -> str | None:
+        """A sentence where the config's sizes are not those of the tensors."""
+        found = self.shapes()["W_enc"]
+        if any(said not in (None, real) for said, real in zip(self.stated, found, strict=True)):
+            return f"its config says d_in, d_sae = {self.stated}, the biases are of {found}"
+        return None
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape that each tensor must have, by b_dec and the first bias of one entry per latent."""
@@ -49,9 +58,13 @@ def fold(raw: Raw) -> Sae:
             raise BadInput(f"{name} has the shape {tuple(tensor.shape)}, wanted {wanted}. Run `loupe doctor` on it.")
         if not bool(torch.isfinite(tensor).all()):
             raise BadInput(f"{name} holds values that are not finite. Get the checkpoint again.")
+    if sentence := raw.disagreement():
+        raise BadInput(f"The checkpoint cannot be used: {sentence}. Get it again.")
     if raw.scale is None:
         raise BadInput("The SAE reads scaled activations and the file does not say the factor. Give it with --scale.")
-    if raw.architecture == "topk" and not (raw.k and 0 < raw.k <= raw.tensors["b_enc"].numel()):
+    if not (math.isfinite(raw.scale) and raw.scale > 0):
+        raise BadInput(f"The activation scale must be a positive number: found {raw.scale}.")
+    if raw.architecture == "topk" and not (isinstance(raw.k, int) and 0 < raw.k <= raw.tensors["b_enc"].numel()):
         raise BadInput(f"A top-k SAE needs k between 1 and its number of latents: found {raw.k}.")
     named = {name: raw.tensors[name].float() for name in raw.shapes()}
     biases = {name: named[name] for name in INFERENCE[raw.architecture].BIASES}

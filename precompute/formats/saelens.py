@@ -38,6 +38,7 @@ def read(path: Path) -> Raw:
         scale=_scale(path, cfg),
         ranks_by_norm=bool(cfg.get("rescale_acts_by_decoder_norm", False)),
         metadata=dict(cfg.get("metadata") or {}),
+        stated=(cfg.get("d_in"), cfg.get("d_sae")),
     )
 
 
@@ -71,4 +72,4 @@ def _scale(path: Path, cfg: dict[str, Any]) -> float | None:
             f"The SAE normalises each row ({normalisation}), which weights cannot hold. Import one without it."
         )
     factor = read_json(path / SCALER).get("scaling_factor") if (path / SCALER).is_file() else None
-    return float(factor) if factor is not None else None
+    return float(factor) if isinstance(factor, int | float) else None

@@ -41,8 +41,9 @@ def read(path: Path) -> Raw:
     tensors = {name: found[key] for key, name in names.items() if key in found}
     if "encoder.weight" in found:
         tensors["W_enc"] = found["encoder.weight"].t()
+    stated = (cfg.get("d_in"), cfg.get("num_latents") or None)
     said = {"normalize_decoder": cfg.get("normalize_decoder", True), "hook_name": path.name}
-    return Raw(NAME, "topk", tensors, cfg.get("k"), metadata=said | read_sidecar(path))
+    return Raw(NAME, "topk", tensors, cfg.get("k"), metadata=said | read_sidecar(path), stated=stated)
 
 
 def write(directory: Path, sae: Sae) -> None:

@@ -107,6 +107,17 @@ def test_a_planted_fault_is_named(change, sentence, directions, tmp_path):
     assert sentence in problem
 
 
+@pytest.mark.parametrize(
+    ("name", "file", "key"), [("saelens", "cfg.json", "d_sae"), ("sparsify", "cfg.json", "num_latents")]
+)
+def test_a_config_of_other_sizes_is_named(name, file, key, directions, tmp_path):
+    FORMATS[name].write(tmp_path, made(directions, "topk"))
+    path = tmp_path / file
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: 99}))
+    (problem,) = examine(tmp_path).problems
+    assert "its config says d_in, d_sae = (64, 99), the biases are of (64, 48)" in problem
+
+
 def test_other_norms_dead_rows_and_number_types_are_noted(directions, tmp_path):
     FORMATS["saelens"].write(tmp_path, made(directions, "standard"))
 
