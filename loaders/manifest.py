@@ -17,6 +17,25 @@ REQUIRED = {
 }
 
 
+TYPES = {
+    "id": str,
+    "sae": str,
+    "dataset": str,
+    "hook": str,
+    "samples": int,
+    "features": int,
+    "nnz": int,
+    "contexts": int,
+    "generation": int,
+    "columns": list,
+    "members": list,
+    "files": dict,
+    "fingerprints": dict,
+    "tables": dict,
+}
+LONGEST_NAME = 1_000
+
+
 def is_published(directory: Path) -> bool:
     return (directory / NAME).exists()
 
@@ -34,7 +53,7 @@ def read_manifest(directory: Path, kind: str) -> dict[str, Any]:
         raise StoreNotFound(f"'{directory}' holds no finished {kind}: it has no {NAME}. Run the step that writes it.")
     try:
         manifest = json.loads(path.read_text())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise StoreDamaged(f"'{path}' is not valid JSON ({error}). Rebuild the {kind}.") from error
     if not isinstance(manifest, dict):
         raise StoreDamaged(f"'{path}' holds no JSON object. Rebuild the {kind}.")
@@ -49,7 +68,27 @@ def read_manifest(directory: Path, kind: str) -> dict[str, Any]:
         )
     if missing := sorted(REQUIRED[kind] - manifest.keys()):
         raise StoreDamaged(f"'{path}' has no {', '.join(missing)}. Rebuild the {kind}.")
+    for name, wanted in TYPES.items():
+        if name in manifest and not isinstance(manifest[name], wanted):
+            raise StoreDamaged(
+                f"'{path}' says {name} {str(manifest[name])[:40]!r}, which cannot be. Rebuild the {kind}."
+            )
+    if kind == "store" and (unsaid := sorted({"sae", "dataset", "store"} - manifest["fingerprints"].keys())):
+        raise StoreDamaged(f"'{path}' has no fingerprint of {', '.join(unsaid)}. Rebuild the {kind}.")
+    if wrong := [name for name, facts in manifest.get("files", {}).items() if not _is_listing(name, facts)]:
+        raise StoreDamaged(f"'{path}' lists {wrong[0][:80]!r} in a way that cannot be. Rebuild the {kind}.")
     return manifest
+
+
+def _is_listing(name: str, facts: Any) -> bool:
+    """Whether a file is listed with a possible name, its size and its sha256."""
+    return (
+        0 < len(name) < LONGEST_NAME
+        and "\0" not in name
+        and isinstance(facts, dict)
+        and isinstance(facts.get("bytes"), int)
+        and isinstance(facts.get("sha256"), str)
+    )
 
 
 def check_files(

@@ -13,10 +13,11 @@ from threading import RLock
 from typing import Any
 
 from loaders.errors import BadInput, SourceUnavailable, StoreDamaged
-from loaders.manifest import NAME, file_sha256
+from loaders.manifest import NAME, file_sha256, is_published, read_manifest
 
 ELSEWHERE = ("activations/", "features.zarr/indices/", "features.zarr/data/", "transposed.zarr/", "neuron_acts/")
 """Files of a store that are not copied."""
+KINDS = {"stores": "store", "datasets": "dataset", "layers": "layers"}
 POINTER = "objects.json"
 LISTED_FOR_S = 5.0  # a listing of the object store is believed for as long
 SAE_FILES = ("cfg.json", "sae_weights.safetensors", "metrics.jsonl")
@@ -55,8 +56,11 @@ class Mirror:
         with self._lock:
             if time.monotonic() - self._listed.get(kind, -LISTED_FOR_S) < LISTED_FOR_S:
                 return
-            names = SAE_FILES if kind == "saes" else (NAME,)
-            for directory in self._list(kind):
+            names, there = SAE_FILES if kind == "saes" else (NAME,), self._list(kind)
+            for gone in {path.name for path in (self.root / kind).glob("*")} - set(there):
+                for name in names:
+                    (self.root / kind / gone / name).unlink(missing_ok=True)
+            for directory in there:
                 for name in names:
                     self._copy_changed(f"{kind}/{directory}/{name}")
             self._listed[kind] = time.monotonic()
@@ -66,10 +70,9 @@ class Mirror:
         with self._lock:
             self.refresh(kind)
             directory = self.root / kind / name
-            manifest = directory / NAME
-            if not manifest.exists():
+            if not is_published(directory):
                 return
-            files = json.loads(manifest.read_text()).get("files", {})
+            files = read_manifest(directory, KINDS[kind])["files"]
             for file, facts in files.items():
                 if kind == "stores" and file.startswith(ELSEWHERE):
                     self._require_size(f"{kind}/{name}/{file}", facts["bytes"])
@@ -94,7 +97,10 @@ class Mirror:
         try:
             facts = self._files.info(f"{self._path}/{name}", refresh=True)
         except FileNotFoundError:
+            self._local(name).unlink(missing_ok=True)
             return
+        except Exception as error:  # whatever the file system's package raises
+            raise SourceUnavailable(f"'{self.url}/{name}' cannot be read ({error}). Try again.") from error
         state = [str(facts.get(key)) for key in ("ETag", "mtime", "LastModified", "size")]
         if self._seen.get(name) != state or not self._local(name).exists():
             self._copy(name)
@@ -116,6 +122,8 @@ class Mirror:
             found = int(self._files.size(f"{self._path}/{name}"))
         except FileNotFoundError:
             found = -1
+        except Exception as error:  # whatever the file system's package raises
+            raise SourceUnavailable(f"'{self.url}/{name}' cannot be read ({error}). Try again.") from error
         if found != wanted:
             state = "is missing" if found < 0 else f"has {found:,} bytes instead of {wanted:,}"
             raise StoreDamaged(f"'{self.url}/{name}' {state}. Copy the workspace again.")

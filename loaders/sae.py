@@ -17,7 +17,7 @@ class SaeRecord:
     def __init__(self, directory: Path, cfg: dict[str, Any]) -> None:
         self.directory, self.cfg = directory, cfg
         self.id = directory.name
-        self.metadata: dict[str, Any] = cfg.get("metadata", {})
+        self.metadata: dict[str, Any] = cfg.get("metadata") or {}
 
     @classmethod
     def open(cls, directory: Path) -> "SaeRecord":
@@ -26,9 +26,12 @@ class SaeRecord:
         if not path.exists():
             raise StoreNotFound(f"There is no finished SAE at '{directory}': it has no cfg.json. Run `loupe train`.")
         try:
-            return cls(directory, json.loads(path.read_text()))
-        except ValueError as error:
+            cfg = json.loads(path.read_text())
+        except (ValueError, RecursionError) as error:
             raise StoreDamaged(f"'{path}' is not valid JSON ({error}). Train the SAE again.") from error
+        if not isinstance(cfg, dict) or not isinstance(cfg.get("metadata") or {}, dict):
+            raise StoreDamaged(f"'{path}' holds no settings of an SAE. Train the SAE again.")
+        return cls(directory, cfg)
 
     @property
     def metrics_path(self) -> Path:

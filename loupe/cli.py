@@ -135,6 +135,7 @@ def _serve(parsed: argparse.Namespace) -> int:
 
 def _require_workspace(directory: str) -> None:
     if is_url(directory):
+        _ = Workspace(directory).catalog_url  # says now, and not from a worker, what is missing
         return
     if not Path(directory).expanduser().is_dir():
         raise BadInput(f"There is no workspace at '{directory}'. Build one with `loupe demo` or `loupe build`.")

@@ -175,7 +175,11 @@ def _confirm(question: str) -> None:
     """Ask on the terminal; raises BadInput where nobody can answer, or where the answer is not yes."""
     if not sys.stdin.isatty():
         raise BadInput("Not removed: there is no terminal to confirm it on. Add --yes.")
-    if input(f"{question} [y/N] ").strip().lower() not in ("y", "yes"):
+    try:
+        answer = input(f"{question} [y/N] ")
+    except EOFError:
+        answer = ""
+    if answer.strip().lower() not in ("y", "yes"):
         raise BadInput("Not removed: it was not confirmed.")
 
 

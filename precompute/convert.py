@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from loaders.dataset import Dataset
 from loaders.errors import BadInput, StoreDamaged
 from loaders.raw import open_group_attributes, open_raw
-from loaders.workspace import Workspace
+from loaders.workspace import Workspace, slug
 from precompute import foreign
 from precompute.convert_config import Config
 from precompute.convert_input import Input, open_input, require_rows
@@ -50,6 +50,11 @@ def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
     Raises BadInput for files, names or numbers of rows that do not fit each other, values that are not finite or that
     float32 cannot hold, and batches of another source or threshold.
     """
+    for name in (config.sae_id, config.dataset_id):
+        if slug(name) != name:
+            raise BadInput(
+                f"'{name[:80]}' is not an id: wanted letters, digits and [._-], such as '{slug(name)[:80]}'."
+            )
     store = workspace.store_dir(f"{config.sae_id}@{config.dataset_id}")
     if not (math.isfinite(config.threshold) and config.threshold >= 0):
         raise BadInput(f"A threshold of {config.threshold} was asked for. Give a finite one that is not negative.")

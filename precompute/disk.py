@@ -36,7 +36,7 @@ def in_bytes(text: str) -> int:
 
     Raises BadInput for anything else, a number without a unit included.
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kmgt]?)(i?)b", text.strip().lower())
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?) ?([kmgt]?)(i?)b", text.strip().lower())
     if found is None or (found[3] and not found[2]):
         raise BadInput(f"'{text}' is not a size: wanted a number and a unit, such as 512MiB, 1GiB or 1500MB.")
     return int(float(found[1]) * (1024 if found[3] else 1000) ** " kmgt".index(found[2] or " "))

@@ -144,7 +144,7 @@ def _open_tar(path: Path) -> tarfile.TarFile:
         raise BadInput(f"There is no pack at '{path}'.")
     try:
         return tarfile.open(path, "r:")
-    except tarfile.TarError as error:
+    except (tarfile.TarError, ValueError, OverflowError) as error:
         raise BadInput(f"'{path}' is no pack: neither a directory nor a .tar ({error}).") from error
 
 
@@ -157,7 +157,7 @@ def _members(tar: tarfile.TarFile, path: Path) -> dict[str, tarfile.TarInfo]:
                     f"Pack '{path.name}' holds '{member.name[:120]}', which is no plain file of a pack. It is refused."
                 )
             found[member.name] = member
-    except tarfile.TarError as error:
+    except (tarfile.TarError, ValueError, OverflowError) as error:
         raise PackDamaged(f"Pack '{path.name}' breaks off or is altered ({error}). Ask for the pack again.") from error
     return found
 

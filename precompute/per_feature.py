@@ -52,6 +52,8 @@ def _write_block(directory: Path, block: FeatureBlock) -> None:
 
 def _is_complete(target: Path, source: str) -> bool:
     try:
-        return bool(json.loads((target / NAME).read_text())["source"] == source)
+        layout = json.loads((target / NAME).read_text())
+        pairs = sum((pair / "acts.npy").exists() and (pair / "idxs.npy").exists() for pair in target.glob("neuron_*"))
+        return bool(layout["source"] == source and pairs == layout["features"])
     except (OSError, ValueError, KeyError, TypeError):
         return False

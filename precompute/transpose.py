@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loaders.errors import BadInput, StoreDamaged, StoreNotFound
+from loaders.manifest import file_sha256, is_published, read_manifest
 from loaders.workspace import Workspace
 from precompute import dense, per_feature
 from precompute.csc_group import Plan, write_group
@@ -109,4 +110,14 @@ def _is_complete(store_dir: Path, batches: SampleBlocks) -> bool:
         found = FeatureBlocks.open(store_dir)
     except (StoreDamaged, StoreNotFound):  # made anew
         return False
-    return (found.samples, found.features, found.nnz) == (batches.samples, batches.features, batches.nnz)
+    same = (found.samples, found.features, found.nnz) == (batches.samples, batches.features, batches.nnz)
+    return same and not _is_altered(store_dir)
+
+
+def _is_altered(store_dir: Path) -> bool:
+    """Whether the arrays are other bytes than those that were published."""
+    if not is_published(store_dir):
+        return False
+    listed = read_manifest(store_dir, "store")["files"]
+    arrays = {name: facts for name, facts in listed.items() if name.startswith("features.zarr/")}
+    return any(file_sha256(store_dir / name) != facts["sha256"] for name, facts in arrays.items())

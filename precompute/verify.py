@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from loaders.errors import StoreDamaged
 from loaders.manifest import check_files, is_published, read_manifest
+from loaders.seal import KEY, is_intact
 from loaders.workspace import Workspace
 from precompute.progress import Progress
 
@@ -25,6 +27,11 @@ def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
     ]
     with progress.step("verify", len(found), "directories") as bar:
         for directory, kind in found:
-            check_files(directory, read_manifest(directory, kind), hashes=True)
+            manifest = read_manifest(directory, kind)
+            if KEY in manifest and not is_intact(manifest):
+                raise StoreDamaged(
+                    f"The manifest of '{directory.name}' was altered: its checksum does not fit. Rebuild it."
+                )
+            check_files(directory, manifest, hashes=True)
             bar.advance(1, directory.name)
     return workspace.root

@@ -9,7 +9,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from loaders import mirror
-from loaders.errors import BadInput, FeatureNotFound, SourceUnavailable, StoreDamaged
+from loaders.errors import BadInput, FeatureNotFound, SourceUnavailable, StoreDamaged, StoreNotFound
 from loaders.object_csc import ObjectCscLoader
 from loaders.store import Store
 from loaders.workspace import Workspace
@@ -39,6 +39,7 @@ def url(server: ThreadedMotoServer, workspace: Workspace, tmp_path, monkeypatch:
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(mirror, "LISTED_FOR_S", 0.0)
+    fsspec.get_filesystem_class("s3").clear_instance_cache()  # or a file system of an earlier address would be taken
     files, bucket = objects(), tmp_path.name.replace("_", "-")[-40:].strip("-")
     files.mkdir(bucket)
     for kind in ("datasets", "saes", "layers", "stores"):
@@ -120,3 +121,18 @@ def test_labels_need_a_database_of_their_own(url: str, monkeypatch: pytest.Monke
 def test_an_address_that_nothing_reads_is_refused() -> None:
     with pytest.raises(BadInput, match="cannot be read"):
         Workspace("nonsense://bucket")
+
+
+def test_a_store_that_was_removed_there_is_forgotten(url: str) -> None:
+    Workspace(url).open_store(STORE)
+    objects().rm(url.removeprefix("s3://") + f"/stores/{STORE}", recursive=True)
+    assert Workspace(url).store_ids() == ["tiny-l1@texts"]
+    with pytest.raises(StoreNotFound):
+        Workspace(url).open_store(STORE)
+
+
+@pytest.mark.parametrize("document", ["{", "[]", '{"files": {"a": 1}}'])
+def test_a_manifest_that_says_nothing_is_refused_in_words(url: str, document: str) -> None:
+    objects().pipe_file(url.removeprefix("s3://") + f"/stores/{STORE}/manifest.json", document.encode())
+    with pytest.raises(StoreDamaged):
+        Workspace(url).open_store(STORE)
