@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo serve install test check bench bench-stores screenshots browser clean
+.PHONY: demo serve install test check bench bench-stores compat screenshots browser clean
 
 demo: install ## build the demo workspace and serve it at once
 	$(BIN)/loupe demo --workspace $(WORKSPACE) --port $(PORT) --model $(MODEL)
@@ -58,6 +58,9 @@ bench-stores: $(VENV)/installed-dev .venv-peers/installed ## stores and loaders,
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 sae-lens==6.54.12 sae-dashboard==0.8.0 'pyarrow<23'
 	.venv-peers/bin/python -m pip uninstall --quiet --yes torchvision
 	@touch $@
+
+compat: $(VENV)/installed-dev .venv-peers/installed ## the same reconstructions as SAELens's own code
+	$(BIN)/python -m benchmarks.compat --python .venv-peers/bin/python
 
 screenshots: $(VENV)/installed-dev browser ## the README's pictures, from the demo workspace
 	$(BIN)/python -m benchmarks.screenshots --workspace $(WORKSPACE)

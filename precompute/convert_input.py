@@ -17,6 +17,7 @@ from precompute.sources.part import Options, require_no_name
 from precompute.sources.source import Source, describe_files, find_files
 
 MOST_SAMPLES = 2**32  # as the transposed store can count
+MOST_FEATURES = 2**24  # whose counts every step holds in memory
 
 
 class Input(NamedTuple):
@@ -70,6 +71,10 @@ def require_rows(config: Config, found: Input) -> None:
     if source.samples >= MOST_SAMPLES:
         raise BadInput(
             f"The source has {source.samples:,} samples; a store holds fewer than {MOST_SAMPLES:,}. Split it."
+        )
+    if source.features > MOST_FEATURES:
+        raise BadInput(
+            f"The source has {source.features:,} features; a store holds at most {MOST_FEATURES:,}. Split it."
         )
     if found.dataset is not None:
         _require_equal(source, len(found.dataset.samples), f"dataset '{config.dataset_id}' has")

@@ -4,9 +4,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from loaders.errors import BadInput
+from loaders.csc import CscLoader
+from loaders.dataset import Dataset
+from loaders.errors import BadInput, LoupeError, StoreDamaged
 from loaders.faults import sae_fingerprint
-from loaders.manifest import NAME, REQUIRED, is_published, read_manifest
+from loaders.manifest import NAME, REQUIRED, check_files, is_published, read_manifest
+from loaders.raw import open_group_attributes
 from loaders.sae import SaeRecord
 from loaders.schema import SCHEMA_VERSION
 from loaders.seal import is_intact
@@ -43,11 +46,29 @@ def unpack(path: Path, workspace: Workspace, progress: Progress) -> Path:
                     restore(source, part, shape, bar)
             _require_sae(source, parts, store)
             for part in parts:
+                _require_openable(part, shape, path)
+            for part in parts:
                 part.built.rename(part.target)
         finally:
             for part in parts:
                 shutil.rmtree(part.built.parent, ignore_errors=True)
     return store_dir
+
+
+def _require_openable(part: Part, shape: Shape, pack: Path) -> None:
+    """Raise PackDamaged for a part that is whole, byte for byte, and yet nothing that a workspace could open."""
+    try:
+        if part.kind == "dataset":
+            Dataset.open(part.built)
+        elif part.kind == "store":
+            check_files(part.built, read_manifest(part.built, "store"))
+            stated = open_group_attributes(part.built / "features.zarr")["shape"]
+            if stated != [shape.samples, shape.features] or CscLoader(part.built).features != shape.features:
+                raise StoreDamaged(f"its activations have the shape {stated}")
+    except (LoupeError, OSError, KeyError, TypeError, ValueError) as error:
+        raise PackDamaged(
+            f"The {part.kind} of pack '{pack.name}' cannot be opened ({error}). It is refused."
+        ) from error
 
 
 def _manifest(source: PackSource, kind: str) -> dict[str, Any]:

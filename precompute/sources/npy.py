@@ -55,5 +55,5 @@ def describe(path: Path, options: Options) -> Part:
 def _map(path: Path) -> np.ndarray:
     try:
         return np.lib.format.open_memmap(path, mode="r")
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise BadInput(f"'{path}' is shorter than its header says ({error}). Copy it again.") from error

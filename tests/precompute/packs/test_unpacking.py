@@ -189,3 +189,27 @@ def test_a_killed_unpack_shows_nothing_and_the_next_one_completes_it(
     unpack(packed, target, Progress())
     assert inspect_store(target.store_dir(STORE), verify=True)["faults"] == []
     assert os.listdir(target.root / "stores") == [STORE]
+
+
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        ("dataset", {"columns": 5}),
+        ("store", {"samples": 10**30}),
+        ("store", {"tables": 5}),
+    ],
+)
+def test_a_part_that_could_not_be_opened_is_refused(
+    copy: Path,
+    empty: Workspace,
+    part: str,
+    change: dict[str, object],
+    require_nothing_visible: Callable[[Workspace], None],
+    reseal: Callable[..., None],
+    rewrite: Callable[..., None],
+) -> None:
+    rewrite(copy / part / "manifest.json", lambda document: document.update(change))
+    reseal(copy)
+    with pytest.raises(PackDamaged):
+        unpack(copy, empty, Progress())
+    require_nothing_visible(empty)
