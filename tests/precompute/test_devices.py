@@ -20,7 +20,10 @@ from precompute.progress import Progress
 
 HOOK = "encoder.layer.1"
 OWN_CODE = "from transformers import BertConfig\nclass Own(BertConfig):\n    model_type = 'own-code'\n"
-OWN_MODEL = "from transformers import BertModel\nfrom .own_config import Own\nclass OwnModel(BertModel):\n    config_class = Own\n"
+OWN_MODEL = (
+    "from transformers import BertModel\nfrom .own_config import Own\n"
+    "class OwnModel(BertModel):\n    config_class = Own\n"
+)
 
 
 @pytest.fixture
