@@ -1,6 +1,7 @@
 """A pipeline that is killed without warning continues where it stopped and ends with the same fingerprints."""
 
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from catalog.catalog import Catalog
 from catalog.jobs import jobs
+from loaders.inspection import inspect_store
 from loaders.manifest import check_files, read_manifest
 from loaders.workspace import Workspace
 from precompute import removal
@@ -31,6 +33,8 @@ OPTIONS = [
     "--batch",
     "512",
 ]
+ROOT = Path(__file__).parent.parent
+STORE = "tiny-l0@texts"
 HOOKS = ["encoder.layer.0", "encoder.layer.1"]
 
 
@@ -116,3 +120,52 @@ def test_an_interrupted_pipeline_says_how_to_go_on(workspace, tmp_path):
     said = process.communicate(timeout=120)[1]
     assert process.returncode == 130
     assert said.endswith("loupe: stopped; the same command continues where it stopped\n")
+
+
+TABLE_WRITERS = """
+import sys
+from importlib import import_module
+from loaders.workspace import Workspace
+from precompute import publish, transpose
+from precompute.progress import Progress
+from precompute.unpacking import unpack
+workspace, store = Workspace(sys.argv[1]), sys.argv[2]
+names = ("stats", "histograms", "idf", "tokens", "breakdowns", "neighbours")
+steps = [import_module(f"precompute.tables.{name}") for name in names]
+print("ready", flush=True)
+transpose.run(transpose.Config(store=store), workspace, Progress())
+for number, step in enumerate(steps):
+    step.run(step.Config(store=store), workspace, Progress())
+    if number >= 2:
+        publish.run(publish.Config(store=store), workspace, Progress())
+"""
+
+
+def test_writers_killed_at_random_end_with_the_same_fingerprints(workspace: Workspace, tmp_path: Path) -> None:
+    for kind in ("stores", "datasets", "saes"):
+        shutil.copytree(workspace.root / kind, tmp_path / "w" / kind)
+    copied = Workspace(tmp_path / "w")
+    directory = copied.store_dir(STORE)
+    for name in ("features.zarr", "tables"):
+        shutil.rmtree(directory / name)
+    (directory / "manifest.json").unlink()
+    rng, command = random.Random(1), [sys.executable, "-c", TABLE_WRITERS, str(copied.root), STORE]
+    kills = 0
+    for _ in range(6):
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        time.sleep(rng.uniform(0, 0.3))
+        process.send_signal(signal.SIGKILL)
+        process.stdout.close()
+        kills += process.wait() == -signal.SIGKILL
+        if (directory / "manifest.json").exists():
+            check_files(directory, read_manifest(directory, "store"), hashes=True)
+            Workspace(copied.root).open_store(STORE)
+    assert subprocess.run(command, cwd=ROOT, capture_output=True, timeout=300).returncode == 0
+    assert kills
+    wanted, found = (read_manifest(place.store_dir(STORE), "store") for place in (workspace, copied))
+    hashes = [{name: entry["sha256"] for name, entry in manifest["files"].items()} for manifest in (wanted, found)]
+    others = ("tables/influences.", "tables/map.")
+    assert hashes[1] == {name: digest for name, digest in hashes[0].items() if not name.startswith(others)}
+    assert found["fingerprints"] == wanted["fingerprints"]
+    assert inspect_store(directory, verify=True)["faults"] == []

@@ -3,13 +3,10 @@
 import ctypes
 import json
 import os
-import random
 import resource
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,7 +14,7 @@ import pytest
 
 from loaders.errors import BadInput
 from loaders.inspection import inspect_store
-from loaders.manifest import check_files, read_manifest
+from loaders.manifest import read_manifest
 from loaders.workspace import Workspace
 from precompute import publish
 from precompute.lock import hold_workspace
@@ -253,51 +250,3 @@ def test_a_reader_beside_a_writer_sees_one_generation_or_the_next(
         assert found == indices
     assert [said[0] for said in seen] == sorted({said[0] for said in seen})
     assert (seen[0][0], seen[-1][0]) == (manifests[0]["generation"], manifests[-1]["generation"])
-
-
-# Killed at random -----------------------------------------------------------------------------------------------
-
-WRITERS = """
-import sys
-from importlib import import_module
-from loaders.workspace import Workspace
-from precompute import publish, transpose
-from precompute.progress import Progress
-from precompute.unpacking import unpack
-workspace, store = Workspace(sys.argv[1]), sys.argv[2]
-names = ("stats", "histograms", "idf", "tokens", "breakdowns", "neighbours")
-steps = [import_module(f"precompute.tables.{name}") for name in names]
-print("ready", flush=True)
-transpose.run(transpose.Config(store=store), workspace, Progress())
-for number, step in enumerate(steps):
-    step.run(step.Config(store=store), workspace, Progress())
-    if number >= 2:
-        publish.run(publish.Config(store=store), workspace, Progress())
-"""
-
-
-def test_writers_killed_at_random_end_with_the_same_fingerprints(workspace: Workspace, copied: Workspace) -> None:
-    directory = copied.store_dir(STORE)
-    for name in ("features.zarr", "tables"):
-        shutil.rmtree(directory / name)
-    (directory / "manifest.json").unlink()
-    rng, command = random.Random(1), [sys.executable, "-c", WRITERS, str(copied.root), STORE]
-    kills = 0
-    for _ in range(6):
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None and process.stdout.readline() == "ready\n"
-        time.sleep(rng.uniform(0, 0.3))
-        process.send_signal(signal.SIGKILL)
-        process.stdout.close()
-        kills += process.wait() == -signal.SIGKILL
-        if (directory / "manifest.json").exists():
-            check_files(directory, read_manifest(directory, "store"), hashes=True)
-            Workspace(copied.root).open_store(STORE)
-    assert subprocess.run(command, cwd=ROOT, capture_output=True, timeout=300).returncode == 0
-    assert kills
-    wanted, found = (read_manifest(place.store_dir(STORE), "store") for place in (workspace, copied))
-    hashes = [{name: entry["sha256"] for name, entry in manifest["files"].items()} for manifest in (wanted, found)]
-    others = ("tables/influences.", "tables/map.")
-    assert hashes[1] == {name: digest for name, digest in hashes[0].items() if not name.startswith(others)}
-    assert found["fingerprints"] == wanted["fingerprints"]
-    assert inspect_store(directory, verify=True)["faults"] == []

@@ -1,6 +1,6 @@
 """What all figures share: transparent backgrounds, Okabe-Ito colours, only the download button.
 
-Text, grid and hover colours come from `assets/loupe.css`, so a figure follows the theme without a server trip.
+Text, grid and hover colours come from `assets/`, so a figure follows the theme without a server trip.
 """
 
 from typing import Any

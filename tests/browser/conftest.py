@@ -1,12 +1,19 @@
 """Chromium for the browser tests; a page whose console must have stayed empty when the test ends."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 CHROMIUM = Path("/usr/bin/chromium")
+SETTLED = (
+    "#feature-strongest[data-shown]",
+    "#feature-tokens[data-shown]",
+    "#feature-band-examples[data-shown]",
+    "#feature-category-rates .main-svg >> nth=0",
+    "#feature-influences .main-svg >> nth=0",
+)
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
 
 
@@ -34,3 +41,41 @@ def page(chromium: Browser, live_server: str) -> Iterator[Page]:
     yield opened
     context.close()
     assert said == [], said
+
+
+@pytest.fixture
+def visitor(chromium: Browser) -> Iterator[BrowserContext]:
+    """A browser of one's own; at the end its pages must have had no errors and no warnings."""
+    context = chromium.new_context(viewport={"width": 1400, "height": 1000})
+    context.set_default_timeout(15_000)
+    expect.set_options(timeout=15_000)
+    complaints: list[str] = []
+    context.on("console", lambda message: message.type in ("error", "warning") and complaints.append(message.text))
+    context.on("weberror", lambda error: complaints.append(str(error.error)))
+    yield context
+    context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def settle() -> Callable[[Page], None]:
+    """Wait until every panel of a Feature page shows something."""
+
+    def call(page: Page) -> None:
+        for panel in SETTLED:
+            page.wait_for_selector(panel)
+
+    return call
+
+
+@pytest.fixture
+def open_feature(visitor: BrowserContext, live_server: str, settle: Callable[[Page], None]) -> Callable[..., Page]:
+    """Open a feature's page in the visitor's browser and wait until it has settled."""
+
+    def call(feature: int, query: str = "", store: str = "tiny-l0@texts") -> Page:
+        opened = visitor.new_page()
+        opened.goto(f"{live_server}/feature/{store}/{feature}{query}")
+        settle(opened)
+        return opened
+
+    return call

@@ -1,0 +1,102 @@
+"""Labels on the Feature page in Chromium: saved, refused, disputed and never lost."""
+
+from playwright.sync_api import expect
+
+
+def edit(page, name, notes=None, author="Ada"):
+    page.keyboard.press("e")
+    expect(page.locator("#feature-editor")).to_be_visible()
+    expect(page.locator("#feature-version")).not_to_be_empty()
+    page.locator("#feature-name").fill(name)
+    page.locator("#feature-author").fill(author)
+    if notes is not None:
+        page.locator("#feature-notes").fill(notes)
+
+
+def save(page):
+    page.locator("#feature-save").click()
+
+
+def test_a_label_is_saved_with_its_version_shown_at_once_and_is_only_text(open_feature, settle):
+    page = open_feature(11)
+    name, notes = "<script>document.title='bad'</script> & <b>loops</b>", "first line\n  <img src=x onerror=alert(1)>"
+    edit(page, name, notes)
+    save(page)
+    expect(page.locator("#feature-editor")).to_be_hidden()
+    expect(page.locator("#feature-title")).to_have_text(name)
+    expect(page.locator("#feature-status")).to_have_text("Saved as version 1.")
+    expect(page.locator("#feature-history")).to_contain_text("<img src=x onerror=alert(1)>")
+    assert page.locator("#feature-history img").count() == 0
+    page.reload()
+    settle(page)
+    expect(page.locator("#feature-title")).to_have_text(name)
+    page.keyboard.press("e")
+    expect(page.locator("#feature-notes")).to_have_value(notes)
+    expect(page.locator("#feature-author")).to_have_value("Ada")
+
+
+def test_a_stale_edit_shows_both_texts_and_loses_none(open_feature):
+    first, second = (open_feature(12) for _ in range(2))
+    edit(first, "mine", author="Ada")
+    edit(second, "theirs", "their notes", author="Bo")
+    save(second)
+    expect(second.locator("#feature-status")).to_have_text("Saved as version 1.")
+    save(first)
+    conflict = first.locator("#feature-conflict")
+    expect(conflict).to_contain_text("their notes")
+    expect(conflict).to_contain_text("mine")
+    expect(first.locator("#feature-name")).to_have_value("mine")
+    first.locator("#feature-save-mine").click()
+    expect(first.locator("#feature-status")).to_have_text("Saved as version 2.")
+    expect(first.locator("#feature-title")).to_have_text("mine")
+    expect(first.locator("#feature-history")).to_contain_text("their notes")
+
+
+def test_after_a_stale_edit_one_may_take_the_other_text(open_feature):
+    first, second = (open_feature(13) for _ in range(2))
+    edit(first, "mine")
+    edit(second, "theirs")
+    save(second)
+    expect(second.locator("#feature-title")).to_have_text("theirs")
+    save(first)
+    first.locator("#feature-take-theirs").click()
+    expect(first.locator("#feature-name")).to_have_value("theirs")
+    expect(first.locator("#feature-title")).to_have_text("theirs")
+    first.keyboard.press("Escape")
+    expect(first.locator("#feature-editor")).to_be_hidden()
+
+
+def test_a_text_that_is_too_long_is_refused_beside_its_field_and_kept(open_feature):
+    page = open_feature(14)
+    edit(page, "x" * 201, "y" * 10_001)
+    expect(page.locator("#feature-name-count")).to_have_text("The name may have at most 200 characters: found 201.")
+    save(page)
+    expect(page.locator("#feature-name-error")).to_contain_text("found 201")
+    page.locator("#feature-name").fill("short")
+    save(page)
+    expect(page.locator("#feature-notes-error")).to_contain_text("found 10,001")
+    assert len(page.locator("#feature-notes").input_value()) == 10_001
+    page.locator("#feature-notes").fill("")
+    page.locator("#feature-author").fill("")
+    save(page)
+    expect(page.locator("#feature-author-error")).to_contain_text("needs an author")
+    page.locator("#feature-author").fill("Ada")
+    save(page)
+    expect(page.locator("#feature-title")).to_have_text("short")
+
+
+def test_escape_asks_only_before_it_would_lose_a_change(open_feature):
+    page = open_feature(15)
+    page.keyboard.press("e")
+    expect(page.locator("#feature-editor")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#feature-editor")).to_be_hidden()
+    edit(page, "half a thought")
+    page.keyboard.press("Escape")
+    expect(page.locator("#feature-discard-question")).to_be_visible()
+    page.locator("#feature-keep").click()
+    expect(page.locator("#feature-name")).to_have_value("half a thought")
+    page.keyboard.press("Escape")
+    page.locator("#feature-discard").click()
+    expect(page.locator("#feature-editor")).to_be_hidden()
+    expect(page.locator("#feature-title")).to_have_text("no label yet")
