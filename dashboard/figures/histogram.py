@@ -59,15 +59,17 @@ def draw_histogram(
         bargap=0,
         xaxis={"title": "activation (firing samples)", "range": [low - pad, high + pad], "showgrid": False},
         yaxis={"title": "samples", "tickformat": "~s", **(logarithmic if log else linear)},
-        **_lines(marks or {}),
+        **_lines(marks or {}, low + 0.6 * (high - low)),
     )
 
 
-def _lines(marks: Mapping[str, float]) -> dict[str, list[dict[str, Any]]]:
+def _lines(marks: Mapping[str, float], turn: float) -> dict[str, list[dict[str, Any]]]:
+    """A dotted line with its name for every mark; beyond `turn` the name stands to the left, where there is room."""
     shapes, words = [], []
     for row, (name, value) in enumerate(marks.items()):
         top = 1 - 0.06 * row  # lower and lower, so that close marks stay readable
         shapes.append({"type": "line", "x0": value, "x1": value, "y0": 0, "y1": top, "yref": "paper", "line": DOTTED})
-        place = {"x": value, "y": top, "yref": "paper", "xanchor": "left", "yanchor": "top", "showarrow": False}
+        side = "right" if value > turn else "left"
+        place = {"x": value, "y": top, "yref": "paper", "xanchor": side, "yanchor": "top", "showarrow": False}
         words.append({**place, "text": name, "font": {"size": 11}})
     return {"shapes": shapes, "annotations": words}

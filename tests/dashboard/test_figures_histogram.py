@@ -34,6 +34,11 @@ def test_marks_stand_at_their_values_and_their_names_never_overlap():
     assert layout.annotations[0].y > layout.annotations[1].y
 
 
+def test_a_marks_name_turns_to_where_there_is_room():
+    layout = draw_histogram(EDGES, COUNTS, marks={"median": 0.4, "upper quartile": 1.9}).layout
+    assert [words.xanchor for words in layout.annotations] == ["left", "right"]
+
+
 def test_axes_carry_their_units():
     layout = draw_histogram(EDGES, COUNTS).layout
     assert "activation" in layout.xaxis.title.text
