@@ -48,7 +48,7 @@ def read_view(layers: LayerSet, pair: str | None, fate: str | None, row: str | N
 def open_members(workspace: Workspace, layers: LayerSet) -> list[Store]:
     """The stores of a matched set; raises StoreDamaged when one is gone or is not the one that was matched."""
     known = set(workspace.store_ids())
-    again = f"Run `loupe layers {layers.id}` again."
+    again = f"Run `loupe match-layers --set {layers.id}` again."
     stores = []
     for member in layers.manifest["members"]:
         if member["store"] not in known:

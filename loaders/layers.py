@@ -1,4 +1,4 @@
-"""Cross-layer matches of a set, as the `layers` step wrote them."""
+"""Cross-layer matches of a set, as the `match-layers` step wrote them."""
 
 from functools import lru_cache
 from pathlib import Path

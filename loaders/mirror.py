@@ -81,6 +81,13 @@ class Mirror:
             if kind == "stores":
                 (directory / POINTER).write_text(json.dumps({"url": f"{self.url}/{kind}/{name}"}))
 
+    def fetch_file(self, name: str) -> None:
+        """Copy a file that no manifest lists when it changed; forget it when it is gone. Believed for 5 s."""
+        with self._lock:
+            if time.monotonic() - self._listed.get(name, -LISTED_FOR_S) >= LISTED_FOR_S:
+                self._copy_changed(name)
+                self._listed[name] = time.monotonic()
+
     def _list(self, kind: str) -> list[str]:
         try:
             found = self._files.ls(f"{self._path}/{kind}", detail=False, refresh=True)

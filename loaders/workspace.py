@@ -66,6 +66,12 @@ class Workspace:
     def models_dir(self) -> Path:
         return self.root / "models"
 
+    def file(self, name: str) -> Path:
+        """Where a small file that no manifest lists lies, if it is there; of a URL's workspace the newest copy of it."""
+        if self._mirror:
+            self._mirror.fetch_file(name)
+        return self.root / name
+
     def store_ids(self) -> list[str]:
         """Ids of the published stores, sorted."""
         return sorted(path.name for path in self._children("stores") if is_published(path))

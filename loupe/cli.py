@@ -12,7 +12,7 @@ from types import FrameType
 from loaders.errors import BadInput, LoupeError
 from loaders.mirror import is_url
 from loaders.workspace import Workspace
-from loupe import api_server, arguments, formats, questions, stores
+from loupe import advice, api_server, arguments, formats, questions, stores
 
 STEPS = {  # verb: (module, one line of help)
     "dataset": ("precompute.dataset", "text, JSONL, CSV or Parquet -> tokens and metadata"),
@@ -30,7 +30,7 @@ STEPS = {  # verb: (module, one line of help)
     "influences": ("precompute.tables.influences", "output tokens that a feature promotes or suppresses"),
     "neighbours": ("precompute.tables.neighbours", "decoder cosine and exact co-activation"),
     "map": ("precompute.tables.map", "2-D map of all features"),
-    "layers": ("precompute.layers", "match the features of a set across its layers"),
+    "match-layers": ("precompute.layers", "match the features of a set across its layers"),
     "publish": ("precompute.publish", "list the store's files in its manifest"),
     "verify": ("precompute.verify", "hash every published file and compare with the manifests"),
     "build": ("precompute.build", "all of these in order, for one model and one dataset"),
@@ -81,6 +81,7 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
     stores.add_verbs(verbs)
     formats.add_verbs(verbs)
     questions.add_verbs(verbs)
+    advice.add_verbs(verbs)
     for verb, (module, text) in STEPS.items():
         step = verbs.add_parser(verb, help=text, description=text)
         step.set_defaults(call=_run_step(module))

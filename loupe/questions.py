@@ -44,7 +44,7 @@ def add_verbs(verbs: Any) -> None:
     decoder.add_argument("feature", metavar="FEATURE", type=int, help="id of a feature")
     decoder.add_argument("--top", type=int, default=20, help="nearest directions (default: 20)")
     track = _add(verbs, "track-abstractions", "the fate of a set's features from layer to layer", _track)
-    track.add_argument("set", metavar="SET", help="id of a set that `loupe layers` matched")
+    track.add_argument("set", metavar="SET", help="id of a set that `loupe match-layers` matched")
     track.add_argument("--feature", metavar="STORE:ID", help="also the best partners of this feature, layer by layer")
 
 

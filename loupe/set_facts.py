@@ -1,4 +1,4 @@
-"""What becomes of the features of a set from layer to layer, as the step `layers` matched them."""
+"""What becomes of the features of a set from layer to layer, as the step `match-layers` matched them."""
 
 from typing import Any
 

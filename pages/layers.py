@@ -56,7 +56,7 @@ def layout(
     except StoreNotFound:
         words = [
             "The pipeline matches them when every layer is harvested; alone, ",
-            html.Code(f"loupe layers {shown}"),
+            html.Code(f"loupe match-layers --set {shown}"),
             " does.",
         ]
         return _page(shown, sets, _waiting(f"The layers of set '{shown}' have not been matched yet", words))

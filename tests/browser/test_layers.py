@@ -218,7 +218,7 @@ def test_a_set_that_is_not_matched_yet_says_how_to_match_it(page: Page, planted:
     with away(planted.layers_dir("tiny"), planted.root):
         page.goto("/layers/tiny")
         expect(page.locator(".empty-title")).to_have_text("The layers of set 'tiny' have not been matched yet")
-        expect(page.locator(".empty-text")).to_contain_text("loupe layers tiny")
+        expect(page.locator(".empty-text")).to_contain_text("loupe match-layers --set tiny")
 
 
 def test_a_set_of_one_layer_says_that_it_takes_two(page: Page, planted: Workspace) -> None:
