@@ -1,4 +1,4 @@
-"""Read captured model activations: shards of float16 rows, one row per sample, memory-mapped."""
+"""Read captured model activations: shards of rows, float16 or float32, one row per sample, memory-mapped."""
 
 import json
 from bisect import bisect_right
@@ -41,10 +41,10 @@ class Activations:
         return activations
 
     @cached_property
-    def _shards(self) -> list[npt.NDArray[np.float16]]:
+    def _shards(self) -> list[npt.NDArray[np.floating]]:
         return [self._map(shard["file"]) for shard in self.manifest["shards"]]
 
-    def _map(self, file: str) -> npt.NDArray[np.float16]:
+    def _map(self, file: str) -> npt.NDArray[np.floating]:
         try:
             return np.load(self.path / file, mmap_mode="r")
         except (OSError, ValueError) as error:
@@ -56,11 +56,11 @@ class Activations:
         """Rows start..stop as float32 [stop - start, width]; raises BadInput outside of 0..rows."""
         return self._fill(start, stop, np.empty((max(stop - start, 0), self.width), dtype=np.float32))
 
-    def load(self) -> npt.NDArray[np.float16]:
-        """All rows in one float16 array [rows, width]: the memory map itself when there is one shard, else a copy."""
+    def load(self) -> npt.NDArray[np.floating]:
+        """All rows [rows, width] in the numbers that they are kept in: the memory map of a single shard, else a copy."""
         if len(self._shards) == 1:
             return self._shards[0]
-        return self._fill(0, self.rows, np.empty((self.rows, self.width), dtype=np.float16))
+        return self._fill(0, self.rows, np.empty((self.rows, self.width), dtype=self._shards[0].dtype))
 
     def take(self, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
         """The given rows, in the given order, as float32 [n, width]; raises BadInput outside of 0..rows."""

@@ -1,4 +1,4 @@
-"""Step `capture`: run a model over a dataset once and keep what its hook points hand on, as float16 shards per hook."""
+"""Step `capture`: run a model over a dataset once and keep what its hook points hand on, as shards of rows per hook."""
 
 import hashlib
 import io
@@ -30,7 +30,8 @@ from precompute.vocabulary import tokenizer_info
 PLAN = "plan.json"
 PASS = {"computed_on": "cpu", "computed_in": "float32", "trust_remote_code": False}
 """How the model ran, by the manifest's keys; what manifests without them mean."""
-LARGEST = float(np.finfo(np.float16).max)
+KEPT_AS = ("float16", "float32")
+INPUT = ".input"  # behind a hook point's name: what the module receives
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Config:
     """Dataset of the workspace that it reads."""
 
     hooks: tuple[str, ...] = ("encoder.layer.1", "encoder.layer.3", "encoder.layer.5")
-    """Hook points, all captured in one pass over the dataset."""
+    """Hook points, all captured in one pass over the dataset; `<hook>.input` for what a module receives."""
 
     inputs: bool = False
     """Capture what the modules receive instead of what they hand on; kept under `<hook>.input`."""
@@ -59,7 +60,10 @@ class Config:
     """Where the model runs: cpu, cuda, cuda:<number>, mps, or auto for the fastest there is."""
 
     dtype: str = "float32"
-    """Numbers that the model computes in: float32, bfloat16 or float16. Activations are kept as float16."""
+    """Numbers that the model computes in: float32, bfloat16 or float16."""
+
+    kept_as: str = "float16"
+    """Numbers that activations are kept in: float16, or float32 for twice the space."""
 
     trust_remote_code: bool = False
     """Run the Python code that comes with a model; read it first."""
@@ -68,7 +72,9 @@ class Config:
 class Target(NamedTuple):
     """One hook point on its way to disk."""
 
-    hook: str
+    hook: str  # as it is asked for, `.input` included
+    module: str
+    inputs: bool
     width: int
     directory: Path
     plan: dict[str, Any]
@@ -85,6 +91,8 @@ def run(config: Config, workspace: Workspace, progress: Progress, loaded: Loaded
     """
     if not config.hooks:
         raise BadInput("No hook point was given to capture. Name at least one, e.g. encoder.layer.3.")
+    if config.kept_as not in KEPT_AS:
+        raise BadInput(f"Activations can be kept as {' or '.join(KEPT_AS)}, not as '{config.kept_as}'.")
     dataset = workspace.dataset(config.dataset)
     loaded = loaded or load_model(config.model, config.device, config.dtype, config.trust_remote_code)
     check_dataset(dataset, loaded)
@@ -93,7 +101,7 @@ def run(config: Config, workspace: Workspace, progress: Progress, loaded: Loaded
         require_same_pass(target)
     unfinished = [target for target in targets if not is_finished(target)]
     if unfinished:
-        needed = sum(len(dataset.samples) * target.width * 2 for target in unfinished)
+        needed = sum(len(dataset.samples) * target.width * np.dtype(config.kept_as).itemsize for target in unfinished)
         require_space(unfinished[0].directory, needed, f"the activations of {len(unfinished)} hook points")
         capture(config, dataset, loaded, unfinished, progress)
     return targets[0].directory.parent
@@ -125,14 +133,17 @@ def check_dataset(dataset: Dataset, loaded: LoadedModel) -> None:
 
 def find_targets(config: Config, workspace: Workspace, dataset: Dataset, loaded: LoadedModel) -> list[Target]:
     """The hook points with their widths; raises BadInput for one that does not exist or hands on no hidden states."""
-    widths = {point.name: point.width for point in hook_points(loaded.model, inputs=config.inputs)}
+    places = [place_of(loaded.model, hook, config.inputs) for hook in config.hooks]
+    widths = {
+        inputs: {point.name: point.width for point in hook_points(loaded.model, inputs=inputs)}
+        for inputs in {inputs for _, inputs in places}
+    }
     targets = []
-    for hook in config.hooks:
-        resolve_hook(loaded.model, hook)
-        if hook not in widths:
+    for hook, inputs in places:
+        if hook not in widths[inputs]:
             raise BadInput(
                 f"Hook point '{hook}' of model '{loaded.model_id}' has no hidden states (batch, position, width) to capture."
-                f" Choose another, e.g. {', '.join(list(widths)[:3])}."
+                f" Choose another, e.g. {', '.join(list(widths[inputs])[:3])}."
             )
         plan = {
             "schema_version": SCHEMA_VERSION,
@@ -141,10 +152,10 @@ def find_targets(config: Config, workspace: Workspace, dataset: Dataset, loaded:
             "model_id": loaded.model_id,
             "dataset": dataset.id,
             "hook": hook,
-            "inputs": config.inputs,
-            "width": widths[hook],
+            "inputs": inputs,
+            "width": widths[inputs][hook],
             "rows": len(dataset.samples),
-            "dtype": "float16",
+            "dtype": config.kept_as,
             "batch_tokens": config.batch_tokens,
             "shard_samples": config.shard_samples,
             "fingerprints": {"model": loaded.fingerprint, "dataset": dataset.fingerprint},
@@ -152,10 +163,19 @@ def find_targets(config: Config, workspace: Workspace, dataset: Dataset, loaded:
             "computed_in": dtype_name(loaded.model.dtype),
             "trust_remote_code": config.trust_remote_code,
         }
-        name = f"{hook}.input" if config.inputs else hook
+        name = hook + INPUT if inputs else hook
         directory = workspace.activations_dir(loaded.model_id, dataset.id, name)
-        targets.append(Target(hook, widths[hook], directory, plan))
+        targets.append(Target(name, hook, inputs, widths[inputs][hook], directory, plan))
     return targets
+
+
+def place_of(model: nn.Module, hook: str, inputs: bool = False) -> tuple[str, bool]:
+    """The module that a hook point names, and whether what it receives is meant; raises BadInput with the nearest names."""
+    module = hook.removesuffix(INPUT)
+    if module != hook and hook not in dict(model.named_modules()):
+        hook, inputs = module, True
+    resolve_hook(model, hook)
+    return hook, inputs
 
 
 def require_same_pass(target: Target) -> None:
@@ -220,20 +240,20 @@ def prepare(target: Target) -> None:
 def read_shard(
     config: Config, dataset: Dataset, loaded: LoadedModel, targets: list[Target], shard: Shard, bar: Step
 ) -> list[np.ndarray]:
-    """Run the model over a shard's contexts; returns the activations of every target, float16 (rows, width)."""
-    arrays = [np.empty((shard.rows, target.width), dtype=np.float16) for target in targets]
-    hooks = [target.hook for target in targets]
+    """Run the model over a shard's contexts; returns the activations of every target, (rows, width) as they are kept."""
+    arrays = [np.empty((shard.rows, target.width), dtype=config.kept_as) for target in targets]
+    received = {target.hook for target in targets if target.inputs}
     offsets = np.asarray(dataset.offsets[shard.first : shard.stop + 1])
 
     def read(model: nn.Module, batch: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
-        modules = {hook: model.get_submodule(hook) for hook in hooks}
+        modules = {target.hook: model.get_submodule(target.module) for target in targets}
         tokens, mask = pad(dataset, offsets, batch)
         device = loaded.model.device
         captured = run_until_captured(
-            model, modules, config.inputs, input_ids=tokens.to(device), attention_mask=mask.to(device)
+            model, modules, received, input_ids=tokens.to(device), attention_mask=mask.to(device)
         )
         rows, contexts, positions = locate_rows(dataset, shard, offsets, batch)
-        return rows, [to_float16(captured[hook][contexts, positions], hook) for hook in hooks]
+        return rows, [to_kept(captured[hook][contexts, positions], hook, config.kept_as) for hook in modules]
 
     with Passes(loaded.model, read) as passes:
         for rows, parts in passes.map(plan_batches(np.diff(offsets), config.batch_tokens)):
@@ -243,15 +263,15 @@ def read_shard(
     return arrays
 
 
-def to_float16(hidden: torch.Tensor, hook: str) -> np.ndarray:
-    """Hidden states (samples, width) as kept; raises BadInput for values that float16 cannot hold."""
-    largest = float(hidden.abs().max())
-    if not largest <= LARGEST:
+def to_kept(hidden: torch.Tensor, hook: str, kept_as: str) -> np.ndarray:
+    """Hidden states (samples, width) as kept; raises BadInput for values that those numbers cannot hold."""
+    largest, end = float(hidden.abs().max()), float(np.finfo(kept_as).max)
+    if not largest <= end:
         raise BadInput(
-            f"Hook point '{hook}' reaches {largest:.3g}, but activations are kept as float16, which ends at {LARGEST:,.0f}."
-            " Capture behind a normalisation layer instead."
+            f"Hook point '{hook}' reaches {largest:.3g}, but activations are kept as {kept_as}, which ends at {end:,.0f}."
+            " Capture behind a normalisation layer instead, or keep float32."
         )
-    return hidden.half().cpu().numpy()
+    return hidden.to(getattr(torch, kept_as)).cpu().numpy()
 
 
 def write_shard(path: Path, rows: np.ndarray) -> str:

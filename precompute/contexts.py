@@ -54,13 +54,22 @@ class Cutter:
     """Cuts documents into contexts of at most `length` tokens, the tokenizer's special tokens included.
 
     A cut falls at the last blank line, else line end, else white space in the second half of what fits. `most` limits the
-    contexts of one document; a rest of fewer than `least` tokens is dropped unless it is all there is.
+    contexts of one document; a rest of fewer than `least` tokens is dropped unless it is all there is. With `bos` every
+    context begins with the tokenizer's first token (or its end-of-text token, as GPT-2 has no other) and holds no other
+    special one; without it (False) none at all; None leaves both to the tokenizer.
     """
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerBase, length: int, most: int | None = None, least: int = 1
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        length: int,
+        most: int | None = None,
+        least: int = 1,
+        bos: bool | None = None,
     ) -> None:
-        special = tokenizer.num_special_tokens_to_add()
+        self._first = first_tokens(tokenizer) if bos else []
+        self._takes_special = bos is None
+        special = tokenizer.num_special_tokens_to_add() if bos is None else len(self._first)
         if length <= special:
             raise BadInput(
                 f"Contexts of {length} tokens leave no room beside {special} special tokens. Choose a longer one."
@@ -94,20 +103,35 @@ class Cutter:
         encoded = self.tokenizer(
             [text for _, text in texts],
             truncation=True,  # a text cut out of its surroundings can be a token longer than it was inside
-            max_length=self.length,
+            max_length=self.length if self._takes_special else self.room,
+            add_special_tokens=self._takes_special,
             return_offsets_mapping=True,
             return_special_tokens_mask=True,
             verbose=False,
         )
         for number, (document, text) in enumerate(texts):
-            special = [bool(flag) for flag in encoded["special_tokens_mask"][number]]
-            offsets = encoded["offset_mapping"][number]
+            own = [bool(flag) for flag in encoded["special_tokens_mask"][number]]
+            special = [True] * len(self._first) + own
+            offsets = [(0, 0)] * len(self._first) + encoded["offset_mapping"][number]
             spans = [(0, 0) if hidden else (span[0], span[1]) for hidden, span in zip(special, offsets, strict=True)]
             end = max((stop for _, stop in spans), default=0)
             if end > 0:
                 yield TokenContext(
-                    encoded["input_ids"][number], special, spans, text[:end], document.metadata, document.id
+                    self._first + encoded["input_ids"][number],
+                    special,
+                    spans,
+                    text[:end],
+                    document.metadata,
+                    document.id,
                 )
+
+
+def first_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """The token that begins a context, as a list of one; raises BadInput where the tokenizer has none."""
+    first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+    if first is None:
+        raise BadInput("The tokenizer has neither a first nor a last token to begin contexts with. Ask for none.")
+    return [int(first)]
 
 
 def cut_ranges(text: str, offsets: Sequence[tuple[int, int]], room: int, least: int) -> list[tuple[int, int]]:

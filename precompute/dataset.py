@@ -46,6 +46,10 @@ class Config:
     context_length: int = 128
     """Most tokens of a context, special ones included."""
 
+    bos: bool | None = None
+    """Whether every context begins with the tokenizer's first token and has no other special one; by default as the
+    tokenizer does it."""
+
     held_out: float = 0.1
     """Share of the documents that are kept for measuring and never trained on."""
 
@@ -82,7 +86,7 @@ def run(config: Config, workspace: Workspace, progress: Progress, texts: Iterabl
     corpus = read_list(texts) if texts is not None else read_corpus(config)
     with progress.step(f"dataset {config.id}", total=expected, unit="tokens") as bar:
         most, least = (DOCS_CONTEXTS_PER_DOCUMENT, DOCS_LEAST_TOKENS) if is_docs else (None, 1)
-        cutter = Cutter(tokenizer, config.context_length, most, least)
+        cutter = Cutter(tokenizer, config.context_length, most, least, config.bos)
         budget = Budget(config.tokens)
         contexts = budget.take(cut(corpus, cutter, without_near_copies=is_docs))
         return write_dataset(

@@ -19,9 +19,9 @@ from precompute.disk import require_space
 from precompute.parallel import Distributed, in_order
 from precompute.progress import Progress
 from precompute.publish import write_json
+from precompute.row_stages import RowStages
 from precompute.sae_files import bind_model, load_sae
-from precompute.saes import INFERENCE
-from precompute.saes.sae import Sae, decode
+from precompute.saes.sae import Sae
 from precompute.sample_blocks import write_batch
 from precompute.threads import torch_threads
 
@@ -47,6 +47,7 @@ class _Source(NamedTuple):
     """What is encoded, and what with."""
 
     weights: Sae
+    stages: RowStages
     activations: Activations
     is_held_out: npt.NDArray[np.bool_]  # (samples)
     fingerprints: dict[str, str]  # model, sae, dataset
@@ -98,7 +99,7 @@ def _open(root: str, sae_id: str, dataset_id: str) -> tuple[_Source, dict[str, A
     activations = Activations.open(workspace.activations_dir(metadata["model_id"], dataset_id, metadata["hook_name"]))
     fingerprints = _agreed_fingerprints(sae_id, cfg, dataset, activations)
     is_held_out = np.repeat(dataset.held_out, np.diff(dataset.sample_offsets))
-    return _Source(weights, activations, is_held_out, fingerprints), metadata
+    return _Source(weights, RowStages.of(metadata), activations, is_held_out, fingerprints), metadata
 
 
 def _agreed_fingerprints(
@@ -148,8 +149,8 @@ def _encode(batch: Path, start: int, stop: int, source: _Source, threads: int) -
     for first in range(start, stop, ENCODED_ROWS):
         last = min(first + ENCODED_ROWS, stop)
         x = torch.from_numpy(source.activations.read(first, last))
-        active = INFERENCE[source.weights.architecture].encode_sparse(source.weights, x, out=pre[: len(x)])
-        by_row = (decode(source.weights, active) - x).double().square().sum(1).numpy()  # (rows)
+        rows, active, rebuilt = source.stages.code(source.weights, x, out=pre[: len(x)])
+        by_row = (rebuilt - rows).double().square().sum(1).numpy()  # (rows)
         is_held_out = source.is_held_out[first:last]
         residual[True] += float(by_row[is_held_out].sum())
         residual[False] += float(by_row[~is_held_out].sum())
@@ -194,7 +195,8 @@ def _squared_deviations(source: _Source) -> tuple[float, float]:
     """
     centre = source.weights.b_dec.numpy()
     counts, totals, squares = np.zeros(2), np.zeros((2, len(centre))), np.zeros(2)  # trained on, held out
-    for start, rows in source.activations.batches(ENCODED_ROWS):
+    for start, captured in source.activations.batches(ENCODED_ROWS):
+        rows = source.stages.prepare(torch.from_numpy(captured)).numpy()
         is_held_out = source.is_held_out[start : start + len(rows)]
         shifted = (rows - centre).astype(np.float64)
         for group, members in enumerate((shifted[~is_held_out], shifted[is_held_out])):

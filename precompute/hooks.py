@@ -1,6 +1,6 @@
 """Capture what modules hand on (or receive) while the model runs; every hook is gone when the context closes."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
@@ -14,14 +14,16 @@ class _AllCaptured(Exception):
 
 @contextmanager
 def capture_outputs(
-    modules: Mapping[str, nn.Module], inputs: bool = False, when_all: Callable[[], None] | None = None
+    modules: Mapping[str, nn.Module],
+    inputs: bool | Collection[str] = False,
+    when_all: Callable[[], None] | None = None,
 ) -> Iterator[dict[str, torch.Tensor]]:
     """Yield a dict that each forward pass fills with the hidden states of `modules`, by their keys.
 
     Values are the module's own tensors (batch, position, width), neither copied nor detached. Of a tuple or a model
-    output the first tensor is taken; `inputs` captures the first tensor that the module receives instead. A module that
-    hands on no tensor leaves no entry. `when_all` is called each time that an entry is made and all are there. The hooks
-    are removed on leaving, after an exception too.
+    output the first tensor is taken; `inputs` captures the first tensor that the module receives instead, of all modules
+    or of those with the given keys. A module that hands on no tensor leaves no entry. `when_all` is called each time that
+    an entry is made and all are there. The hooks are removed on leaving, after an exception too.
     """
     captured: dict[str, torch.Tensor] = {}
 
@@ -33,7 +35,7 @@ def capture_outputs(
                 when_all()
 
     def add_hook(name: str, module: nn.Module) -> Any:
-        if inputs:
+        if inputs if isinstance(inputs, bool) else name in inputs:
             return module.register_forward_pre_hook(
                 lambda _, args, kwargs: keep(name, (*args, *kwargs.values())), with_kwargs=True
             )
@@ -46,7 +48,7 @@ def capture_outputs(
 
 
 def run_until_captured(
-    model: nn.Module, modules: Mapping[str, nn.Module], inputs: bool = False, **arguments: Any
+    model: nn.Module, modules: Mapping[str, nn.Module], inputs: bool | Collection[str] = False, **arguments: Any
 ) -> dict[str, torch.Tensor]:
     """Run `model(**arguments)` only as far as the last of `modules` and return their hidden states, by their keys.
 

@@ -84,6 +84,7 @@ def _describe(store_id: str, workspace: Workspace) -> dict[str, Any]:
         "layer_index": sae.metadata["layer_index"],
         "has_weights": has_weights(sae),
         **({"conversion": harvest["conversion"]} if "conversion" in harvest else {}),
+        **({"input_stages": sae.metadata["input_stages"]} if sae.metadata.get("input_stages") else {}),
         "fingerprints": {**fingerprints, "dataset": dataset.fingerprint},
         "quality": {**sae.metadata["quality"], **harvest["quality"]},
         "seed": sae.metadata.get("seed"),
