@@ -1,6 +1,6 @@
 """Moments of activation rows, gathered batch by batch in bounded memory, and what they say about one hook point."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -96,11 +96,7 @@ class Moments:
         n = self.samples
         cosine, update, kept = change.measure() if change else (None, None, None)
         if n < 2 or self._about is None:
-            empty = dict.fromkeys(Measures._fields)
-            return Measures(
-                **empty
-                | {"samples": n, "nonfinite": self.nonfinite, "variance": 0.0, "token_samples": 0, "token_groups": 0}
-            )
+            return self._nothing()
         mean, second, third, fourth = self._powers / n
         variances = np.maximum(second - mean**2, 0.0)
         central4 = fourth - 4 * mean * third + 6 * mean**2 * second - 3 * mean**4
@@ -137,6 +133,12 @@ class Moments:
             update=update,
             kept=kept,
         )
+
+    def _nothing(self) -> Measures:
+        """Of fewer than two samples nothing is known."""
+        unknown: dict[str, Any] = dict.fromkeys(Measures._fields)
+        counted = {"samples": self.samples, "nonfinite": self.nonfinite, "token_samples": 0, "token_groups": 0}
+        return Measures(**{**unknown, **counted, "variance": 0.0})
 
 
 class Groups:

@@ -85,8 +85,16 @@ def _advice(found: dict[str, Any]) -> Advice:
     if not hooks or sorted(each.rank for each in hooks) != list(range(1, len(hooks) + 1)):
         raise ValueError("its ranks are not 1 to the number of hook points")
     prints = {str(name): str(value) for name, value in found["fingerprints"].items()}
-    names = [str(found[name]) for name in ("model", "model_id", "dataset")]
-    return Advice(*names, prints, sample, str(found["score"]), dict(found["plan"]), hooks)
+    return Advice(
+        model=str(found["model"]),
+        model_id=str(found["model_id"]),
+        dataset=str(found["dataset"]),
+        fingerprints=prints,
+        sample=sample,
+        score=str(found["score"]),
+        plan=dict(found["plan"]),
+        hooks=hooks,
+    )
 
 
 def _hook(found: dict[str, Any]) -> AdvisedHook:

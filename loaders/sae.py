@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from loaders.errors import StoreDamaged, StoreNotFound
+from loaders.errors import BadInput, StoreDamaged, StoreNotFound
 
 
 class SaeRecord:
@@ -37,15 +37,41 @@ class SaeRecord:
     def metrics_path(self) -> Path:
         return self.directory / "metrics.jsonl"
 
+    @property
+    def weights_path(self) -> Path:
+        return self.directory / "sae_weights.safetensors"
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of every tensor by name; reads no values."""
+        try:
+            with safe_open(self.weights_path, framework="numpy") as file:
+                return {name: tuple(file.get_slice(name).get_shape()) for name in sorted(file.keys())}
+        except (OSError, SafetensorError) as error:
+            raise self._damaged(error) from error
+
+    def tensor(self, name: str) -> np.ndarray:
+        """One tensor by name (W_enc [width, features], W_dec [features, width], b_enc, b_dec, threshold, ...), as it is
+        kept; only that one is read. Raises BadInput, which lists the names, for one that is not there."""
+        if name not in (there := self.shapes()):
+            raise BadInput(f"SAE '{self.id}' has no tensor '{name[:80]}'. It has {', '.join(there)}.")
+        try:
+            with safe_open(self.weights_path, framework="numpy") as file:
+                found: np.ndarray = file.get_tensor(name)
+                return found
+        except (OSError, SafetensorError, TypeError) as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> StoreDamaged:
+        return StoreDamaged(f"The weights at '{self.weights_path}' cannot be read ({error}). Train the SAE again.")
+
     @cached_property
     def tensors(self) -> dict[str, np.ndarray]:
         """All tensors of sae_weights.safetensors by name."""
-        path = self.directory / "sae_weights.safetensors"
         try:
-            with safe_open(path, framework="numpy") as file:
+            with safe_open(self.weights_path, framework="numpy") as file:
                 return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         except (OSError, SafetensorError) as error:
-            raise StoreDamaged(f"The weights at '{path}' cannot be read ({error}). Train the SAE again.") from error
+            raise self._damaged(error) from error
 
     def decoder(self) -> np.ndarray:
         """Decoder rows, float32 [features, width]."""

@@ -33,6 +33,7 @@ def add_verbs(verbs: Any) -> None:
 
 def _layers(parsed: argparse.Namespace) -> int:
     from loupe.model_facts import as_json
+    from loupe.serving import require_workspace
     from precompute import advice
     from precompute.lock import hold_workspace
     from precompute.pipeline import run_alone
@@ -41,8 +42,7 @@ def _layers(parsed: argparse.Namespace) -> int:
         raise BadInput(
             f"'{parsed.workspace}' can only be read. Run the command on a local directory and copy it there."
         )
-    if not Path(parsed.workspace).expanduser().is_dir():
-        raise BadInput(f"There is no workspace at '{parsed.workspace}'. Build one with `loupe demo` or `loupe build`.")
+    require_workspace(parsed.workspace)
     workspace = Workspace(parsed.workspace)
     named = ("dataset", "tokens", "seed", "memory", "device", "dtype", "trust_remote_code")
     settings = {name: getattr(parsed, name) for name in named}

@@ -12,7 +12,7 @@ from types import FrameType
 from loaders.errors import BadInput, LoupeError
 from loaders.mirror import is_url
 from loaders.workspace import Workspace
-from loupe import advice, api_server, arguments, formats, questions, stores
+from loupe import advice, api_server, arguments, formats, questions, stores, weights
 
 STEPS = {  # verb: (module, one line of help)
     "dataset": ("precompute.dataset", "text, JSONL, CSV or Parquet -> tokens and metadata"),
@@ -82,6 +82,7 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
     formats.add_verbs(verbs)
     questions.add_verbs(verbs)
     advice.add_verbs(verbs)
+    weights.add_verbs(verbs)
     for verb, (module, text) in STEPS.items():
         step = verbs.add_parser(verb, help=text, description=text)
         step.set_defaults(call=_run_step(module))

@@ -99,8 +99,7 @@ def run(config: Config, workspace: Workspace, progress: Progress, loaded: Loaded
     lengths = np.diff(dataset.sample_offsets)[contexts]
     sample = {"contexts": len(contexts), "samples": int(lengths.sum()), "of_samples": len(dataset.samples)}
     sample |= {"seed": config.seed, **where}
-    names = (loaded.name, loaded.model_id, dataset.id)
-    advice = Advice(*names, prints, sample, SCORE, plan, advise(candidates))
+    advice = Advice(loaded.name, loaded.model_id, dataset.id, prints, sample, SCORE, plan, advise(candidates))
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, json.dumps(advice.as_json(), indent=1, allow_nan=False).encode())
     return path
