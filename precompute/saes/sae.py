@@ -78,7 +78,7 @@ def fold_scale(sae: Sae, scale: float) -> Sae:
 
 
 def fold_decoder_norm(sae: Sae) -> Sae:
-    """Unit decoder rows for a top-k SAE whose pre-activations are ranked times the norms of its decoder rows."""
-    norms = sae.w_dec.norm(dim=1, keepdim=True)
-    biases = {"b_enc": sae.biases["b_enc"] * norms[:, 0]}
+    """Unit decoder rows for an SAE with `b_enc` whose codes count in their units; a threshold already does and stays."""
+    norms = sae.w_dec.norm(dim=1, keepdim=True).clamp_min(1e-8)  # a row of zeros stays one
+    biases = {**sae.biases, "b_enc": sae.biases["b_enc"] * norms[:, 0]}
     return replace(sae, w_enc=sae.w_enc * norms, w_dec=sae.w_dec / norms, biases=biases)
