@@ -1,0 +1,1 @@
+"""Neuronpedia's import bundle: written from a store, read back as labels, and verified by value."""
