@@ -7,6 +7,7 @@ from loaders.errors import BadInput
 from loaders.workspace import Workspace
 from precompute.disk import require_space
 from precompute.formats import FORMATS
+from precompute.import_sae import UNKNOWN
 from precompute.sae_files import load_sae
 
 
@@ -20,7 +21,8 @@ def export_sae(workspace: Workspace, sae_id: str, format_name: str, target: Path
     require_space(target, 8 * sae.d_in * sae.d_sae, f"the export of SAE '{sae_id}'")
     target.mkdir(parents=True, exist_ok=True)
     try:
-        FORMATS[format_name].write(target, replace(sae, extra=dict(cfg.get("metadata", {}))))
+        known = {name: value for name, value in cfg.get("metadata", {}).items() if value != UNKNOWN}
+        FORMATS[format_name].write(target, replace(sae, extra=known))
     except BadInput:
         target.rmdir()
         raise

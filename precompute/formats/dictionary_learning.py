@@ -1,7 +1,7 @@
 """dictionary_learning: `ae.pt` (a state dict) and `config.json` whose `trainer.dict_class` names the formula.
 
 AutoEncoder, GatedAutoEncoder, AutoEncoderTopK and the batch top-k kinds read x minus the decoder's bias; JumpReluAutoEncoder
-reads x itself. `encoder.weight` and `decoder.weight` lie transposed."""
+and AutoEncoderNew read x itself. `encoder.weight` and `decoder.weight` lie transposed."""
 
 import os
 import pickle
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from loaders.errors import BadInput
-from precompute.formats.raw import Raw, read_json, read_sidecar, saelens_names, write_sidecar
+from precompute.formats.raw import Raw, read_json, read_sidecar, saelens_names, whole_number, write_sidecar
 from precompute.publish import write_json
 from precompute.saes.sae import Sae, shift_input
 
@@ -26,12 +26,16 @@ class Kind(NamedTuple):
     architecture: str
     names: dict[str, str]
     takes_b_dec: bool = True
+    unit_rows: bool = False  # the package normalises the decoder when it loads one, and its codes are those
 
 
 _LINEAR = {"W_enc": "encoder.weight^T", "W_dec": "decoder.weight^T"}
 _PLAIN = {"W_enc": "W_enc", "W_dec": "W_dec", "b_enc": "b_enc", "b_dec": "b_dec"}
 KINDS = {
-    "AutoEncoder": Kind("standard", {**_LINEAR, "b_enc": "encoder.bias", "b_dec": "bias"}),
+    "AutoEncoder": Kind("standard", {**_LINEAR, "b_enc": "encoder.bias", "b_dec": "bias"}, unit_rows=True),
+    "AutoEncoderNew": Kind(
+        "standard", {**_LINEAR, "b_enc": "encoder.bias", "b_dec": "decoder.bias"}, takes_b_dec=False
+    ),
     "GatedAutoEncoder": Kind(
         "gated", {**_LINEAR, "b_dec": "decoder_bias", "b_gate": "gate_bias", "b_mag": "mag_bias", "r_mag": "r_mag"}
     ),
@@ -40,6 +44,7 @@ KINDS = {
     "BatchTopKSAE": Kind("jumprelu", {**_LINEAR, "b_enc": "encoder.bias", "b_dec": "b_dec", "threshold": "threshold"}),
     "MatryoshkaBatchTopKSAE": Kind("jumprelu", {**_PLAIN, "threshold": "threshold"}),
 }
+BUFFERS = ("k", "threshold", "group_sizes")  # of the top-k kinds, for their training
 WRITTEN = {"standard": "AutoEncoder", "gated": "GatedAutoEncoder", "topk": "AutoEncoderTopK"}
 
 
@@ -49,30 +54,28 @@ def is_it(path: Path) -> bool:
 
 def read(path: Path) -> Raw:
     """Raises BadInput for an unknown dict_class, or a pickle of more than tensors, which is not loaded."""
-    trainer = read_json(path / "config.json").get("trainer") or {}
-    kind = KINDS.get(trainer.get("dict_class", ""))
+    trainer = read_json(path / "config.json").get("trainer")
+    trainer = trainer if isinstance(trainer, dict) else {}
+    class_name = trainer.get("dict_class")
+    kind = KINDS.get(class_name) if isinstance(class_name, str) else None
     if kind is None:
-        raise BadInput(f"dict_class '{trainer.get('dict_class')}' is none of {', '.join(KINDS)}, which Loupe computes.")
+        raise BadInput(f"dict_class '{class_name}' is none of {', '.join(KINDS)}, which Loupe computes.")
     state = _load(path / WEIGHTS)
-    tensors = {name: _take(state, key) for name, key in kind.names.items() if key.removesuffix("^T") in state}
-    if kind.architecture == "jumprelu" and "threshold" in tensors and "b_enc" in tensors:
-        tensors["threshold"] = tensors["threshold"].expand(tensors["b_enc"].shape)
-    stated = (trainer.get("activation_dim"), trainer.get("dict_size"))
-    k = trainer.get("k", state.get("k")) if kind.architecture == "topk" else None
-    said = {
-        "model_name": trainer.get("lm_name"),
-        "layer_index": trainer.get("layer"),
-        "dict_class": trainer["dict_class"],
-    }
-    metadata = {name: value for name, value in said.items() if value is not None} | read_sidecar(path)
+    keys = {name: key.removesuffix("^T") for name, key in kind.names.items()}
+    tensors = {name: _take(state, kind.names[name]) for name, key in keys.items() if key in state}
+    if kind.architecture == "jumprelu" and {"threshold", "b_enc"} <= set(tensors) and tensors["threshold"].numel() == 1:
+        tensors["threshold"] = tensors["threshold"].reshape(()).expand(tensors["b_enc"].shape)
+    said = {"model_name": trainer.get("lm_name"), "layer_index": trainer.get("layer"), "dict_class": class_name}
     return Raw(
         NAME,
         kind.architecture,
         tensors,
-        None if k is None else int(k),
+        _k(trainer, state) if kind.architecture == "topk" else None,
         kind.takes_b_dec,
-        metadata=metadata,
-        stated=stated,
+        unit_rows=kind.unit_rows,
+        metadata={name: value for name, value in said.items() if value is not None} | read_sidecar(path),
+        stated=(trainer.get("activation_dim"), trainer.get("dict_size")),
+        unused=tuple(name for name in state if name not in (*keys.values(), *BUFFERS)),
     )
 
 
@@ -98,6 +101,12 @@ def write(directory: Path, sae: Sae) -> None:
     trainer |= {"k": sae.k} if sae.k else {}
     trainer |= {"layer": sae.extra.get("layer_index"), "lm_name": sae.extra.get("model_name")}
     write_json(directory / "config.json", {"trainer": trainer, "buffer": {}})
+
+
+def _k(trainer: dict[str, Any], state: dict[str, Tensor]) -> int | None:
+    if "k" in trainer:
+        return whole_number(trainer["k"])
+    return int(state["k"]) if "k" in state and state["k"].numel() == 1 else None
 
 
 def _take(state: dict[str, Tensor], key: str) -> Tensor:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,12 @@ class Raw:
     k: int | None = None
     takes_b_dec: bool = True  # whether the encoder reads x - b_dec
     scale: float | None = 1.0  # rows are multiplied by it before the SAE; None where the file owes it
-    ranks_by_norm: bool = False  # top-k over pre-activations times the decoder's norms
+    unit_rows: bool = False  # codes and thresholds are those of decoder rows of norm 1, their norms in the encoder
+    whitening: dict[str, Tensor] | None = None  # rows become (x - mean) matrix first; inverse_matrix undoes it
     metadata: dict[str, Any] = field(default_factory=dict)
     stated: tuple[Any, Any] = (None, None)  # d_in and d_sae as the config says them
+    stated_dtype: str | None = None  # the number type that the config says
+    unused: tuple[str, ...] = ()  # further tensors of the file, which the architecture's formula does not read
 
     def disagreement(self) -> str | None:
         """A sentence where the config's sizes are not those of the tensors."""
@@ -53,11 +56,7 @@ class Raw:
 def fold(raw: Raw) -> Sae:
     """The SAE on raw rows, float32; raises BadInput for wrong shapes, values that are not finite, or a missing scale."""
     for name, wanted in raw.shapes().items():
-        tensor = raw.tensors[name]
-        if tuple(tensor.shape) != wanted:
-            raise BadInput(f"{name} has the shape {tuple(tensor.shape)}, wanted {wanted}. Run `loupe doctor` on it.")
-        if not bool(torch.isfinite(tensor).all()):
-            raise BadInput(f"{name} holds values that are not finite. Get the checkpoint again.")
+        _require_numbers(name, raw.tensors[name], wanted)
     if sentence := raw.disagreement():
         raise BadInput(f"The checkpoint cannot be used: {sentence}. Get it again.")
     if raw.scale is None:
@@ -72,9 +71,38 @@ def fold(raw: Raw) -> Sae:
     sae = Sae(raw.architecture, w_enc, w_dec, named["b_dec"], biases, raw.k, raw.metadata)
     if not raw.takes_b_dec:
         sae = shift_input(sae, sae.b_dec)
-    if raw.ranks_by_norm:
+    if raw.unit_rows:
         sae = fold_decoder_norm(sae)
+    if raw.whitening is not None:
+        sae = _fold_whitening(sae, raw.whitening)
     return fold_scale(sae, raw.scale) if raw.scale != 1 else sae
+
+
+def _require_numbers(name: str, tensor: Tensor, wanted: tuple[int, ...]) -> None:
+    if tuple(tensor.shape) != wanted:
+        raise BadInput(f"{name} has the shape {tuple(tensor.shape)}, wanted {wanted}. Run `loupe doctor` on it.")
+    if not tensor.is_floating_point():
+        raise BadInput(f"{name} holds {tensor.dtype}, wanted floating point numbers. Run `loupe doctor` on it.")
+    if not bool(torch.isfinite(tensor.float()).all()):
+        raise BadInput(f"{name} holds values that are not finite. Get the checkpoint again.")
+
+
+def _fold_whitening(sae: Sae, whitening: dict[str, Tensor]) -> Sae:
+    """What `sae` does on rows z = (x - mean) matrix, with x_hat = z_hat inverse_matrix + mean, on the rows x themselves."""
+    for name, wanted in {
+        "mean": (sae.d_in,),
+        **dict.fromkeys(("matrix", "inverse_matrix"), (sae.d_in, sae.d_in)),
+    }.items():
+        if name not in whitening:
+            raise BadInput(f"The whitening beside the SAE lacks '{name}'. Get the checkpoint again.")
+        _require_numbers(f"The whitening's {name}", whitening[name], wanted)
+    mean, matrix, inverse = (whitening[name].double() for name in ("mean", "matrix", "inverse_matrix"))
+    return replace(
+        sae,
+        w_enc=(sae.w_enc.double() @ matrix.t()).float(),
+        w_dec=(sae.w_dec.double() @ inverse).float(),
+        b_dec=(sae.b_dec.double() @ inverse + mean).float(),
+    )
 
 
 def saelens_names(sae: Sae) -> dict[str, Tensor]:
@@ -87,11 +115,16 @@ def read_json(path: Path) -> dict[str, Any]:
     """A JSON object; raises BadInput where it is none."""
     try:
         document = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BadInput(f"'{path}' cannot be read as JSON ({error}).") from error
     if not isinstance(document, dict):
         raise BadInput(f"'{path}' holds no JSON object.")
     return document
+
+
+def whole_number(value: object) -> int | None:
+    """`value` where it is a whole number (JSON's true is none), else None."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:

@@ -1,10 +1,14 @@
-"""SAELens v6: a folder of `cfg.json` and `sae_weights.safetensors`; also the layout of a workspace's own SAEs."""
+"""SAELens v6: a folder of `cfg.json` and `sae_weights.safetensors`; also the layout of a workspace's own SAEs.
+
+Read too: the flat `cfg.json` of versions 3 to 5, and checkpoints of a training, whose scale or whitening is not folded yet."""
 
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from loaders.errors import BadInput
-from precompute.formats.raw import Raw, read_json, read_safetensors, saelens_names, write_safetensors
+from precompute.formats.raw import Raw, read_json, read_safetensors, saelens_names, whole_number, write_safetensors
 from precompute.publish import write_json
 from precompute.saes import INFERENCE
 from precompute.saes.sae import Sae
@@ -12,7 +16,16 @@ from precompute.saes.sae import Sae
 NAME = "saelens"
 WEIGHTS = "sae_weights.safetensors"
 SCALER = "activation_scaler.json"
-SAVED_AS_JUMPRELU = ("batchtopk", "matryoshka_batchtopk")
+WHITENING = "activation_whitening.safetensors"
+LAYOUT_VERSION = "6.0.0"  # without a version SAELens takes a config for one of before 6, and drops its metadata
+BATCH_TRAINED = ("batchtopk", "matryoshka_batchtopk")  # in a training's checkpoint; the finished SAE is a jumprelu one
+NORMALISE_ROWS = ("layer_norm", "constant_norm_rescale")
+BASE = ("W_enc", "W_dec", "b_dec")
+SAID = (
+    *("model_name", "hook_name", "hook_head_index", "model_class_name", "model_from_pretrained_kwargs", "prepend_bos"),
+    *("context_size", "seqpos_slice", "dataset_path", "neuronpedia_id", "sae_lens_training_version"),
+)  # what version 6 moved into the metadata
+SCALING_FACTORS = ("scaling_factor", "finetuning_scaling_factor")  # of versions before 6
 
 
 def is_it(path: Path) -> bool:
@@ -20,31 +33,44 @@ def is_it(path: Path) -> bool:
 
 
 def read(path: Path) -> Raw:
-    """Raises BadInput for what Loupe does not compute: other architectures, layer norm, hook_z, norms of each row."""
-    cfg = read_json(path / "cfg.json")
-    architecture = cfg.get("architecture", "standard")
-    if architecture in SAVED_AS_JUMPRELU:
-        raise BadInput(f"SAELens saves {architecture} SAEs for inference as jumprelu; save it so and import that.")
-    if architecture not in INFERENCE:
+    """Raises BadInput for what Loupe does not compute: other architectures, transcoders, norms of each row."""
+    cfg, tensors = _modern(read_json(path / "cfg.json")), read_safetensors(path / WEIGHTS)
+    architecture, metadata = cfg.get("architecture", "standard"), cfg.get("metadata") or {}
+    if "transcoder" in str(architecture):
+        raise BadInput(
+            f"'{path.name}' is a transcoder ({architecture}); Loupe reads SAEs, which rebuild their own input."
+        )
+    if architecture not in (*INFERENCE, *BATCH_TRAINED):
         raise BadInput(f"Architecture '{architecture}' is none of {', '.join(INFERENCE)}, which Loupe computes.")
-    if cfg.get("reshape_activations", "none") != "none":
+    if not isinstance(metadata, dict):
+        raise BadInput(f"'{path / 'cfg.json'}' has a metadata that is no object. Get the checkpoint again.")
+    if cfg.get("reshape_activations", "none") not in ("none", "hook_z"):  # hook_z: heads side by side, as rows are here
         raise BadInput(f"The SAE reshapes activations ({cfg['reshape_activations']}); Loupe reads rows as they are.")
+    is_ranked = architecture in ("topk", *BATCH_TRAINED) and bool(cfg.get("rescale_acts_by_decoder_norm", False))
+    if architecture in BATCH_TRAINED:
+        architecture, tensors = "jumprelu", _with_thresholds(tensors)
+    if architecture == "jumprelu" and "log_threshold" in tensors:
+        tensors.setdefault("threshold", tensors.pop("log_threshold").exp())
+    _drop_scaling_factors(tensors)
     return Raw(
         NAME,
         architecture,
-        read_safetensors(path / WEIGHTS),
-        cfg.get("k"),
+        tensors,
+        whole_number(cfg.get("k")) if architecture == "topk" else None,
         takes_b_dec=bool(cfg.get("apply_b_dec_to_input", True)),
         scale=_scale(path, cfg),
-        ranks_by_norm=bool(cfg.get("rescale_acts_by_decoder_norm", False)),
-        metadata=dict(cfg.get("metadata") or {}),
+        unit_rows=is_ranked,
+        whitening=_whitening(path, cfg),
+        metadata=dict(metadata),
         stated=(cfg.get("d_in"), cfg.get("d_sae")),
+        stated_dtype=str(cfg.get("dtype", "float32")).removeprefix("torch."),
+        unused=tuple(name for name in tensors if name not in (*BASE, *INFERENCE[architecture].BIASES)),
     )
 
 
 def write(directory: Path, sae: Sae) -> None:
     write_safetensors(directory / WEIGHTS, saelens_names(sae))
-    write_json(directory / "cfg.json", {**config(sae), "metadata": dict(sae.extra)})
+    write_json(directory / "cfg.json", {**config(sae), "metadata": {"sae_lens_version": LAYOUT_VERSION, **sae.extra}})
 
 
 def config(sae: Sae) -> dict[str, Any]:
@@ -64,12 +90,63 @@ def config(sae: Sae) -> dict[str, Any]:
 
 def _scale(path: Path, cfg: dict[str, Any]) -> float | None:
     """The constant that rows are multiplied by; None where SAELens estimates it on data and did not write it."""
-    normalisation = cfg.get("normalize_activations", "none")
-    if normalisation in ("none", None):
+    normalisation = cfg.get("normalize_activations")
+    if normalisation in (None, "none", "covariance_whitening"):
         return 1.0
     if normalisation != "expected_average_only_in":
-        raise BadInput(
-            f"The SAE normalises each row ({normalisation}), which weights cannot hold. Import one without it."
+        kind = (
+            "normalises each row"
+            if normalisation in NORMALISE_ROWS
+            else "prepares rows in a way that Loupe does not know"
         )
+        raise BadInput(f"The SAE {kind} ({normalisation}), which weights cannot hold. Import one without it.")
     factor = read_json(path / SCALER).get("scaling_factor") if (path / SCALER).is_file() else None
     return float(factor) if isinstance(factor, int | float) else None
+
+
+def _whitening(path: Path, cfg: dict[str, Any]) -> dict[str, Tensor] | None:
+    if cfg.get("normalize_activations") != "covariance_whitening":
+        return None
+    if not (path / WHITENING).is_file():
+        raise BadInput(
+            f"The SAE reads whitened activations and '{WHITENING}' is not beside it. Import the finished SAE."
+        )
+    return read_safetensors(path / WHITENING)
+
+
+def _with_thresholds(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A checkpoint of batch top-k training in the form of the finished SAE: its one threshold for every latent."""
+    threshold = tensors.pop("topk_threshold", None)
+    if threshold is not None and threshold.numel() == 1 and "b_enc" in tensors:
+        tensors["threshold"] = threshold.float().expand(tensors["b_enc"].shape)
+    return tensors
+
+
+def _drop_scaling_factors(tensors: dict[str, Tensor]) -> None:
+    """Versions before 6 could scale codes after the encoder; ones do nothing, others are not computed by version 6 either."""
+    for name in SCALING_FACTORS:
+        if name in tensors and not bool((tensors.pop(name) == 1).all()):
+            raise BadInput(
+                f"The SAE scales its codes by '{name}', which Loupe does not compute. Fold it into W_dec first."
+            )
+
+
+def _modern(cfg: dict[str, Any]) -> dict[str, Any]:
+    """The config as version 6 would write it: before, model and hook point lay beside the sizes, and k in the arguments of
+    the activation function."""
+    if "metadata" in cfg:
+        return cfg
+    renamed = {
+        "hook_point": "hook_name",
+        "hook_point_head_index": "hook_head_index",
+        "activation_fn_str": "activation_fn",
+    }
+    flat = {"prepend_bos": True, **{renamed.get(name, name): value for name, value in cfg.items()}}
+    activation, arguments = flat.get("activation_fn") or "relu", flat.get("activation_fn_kwargs")
+    if activation == "topk":
+        flat |= {"architecture": "topk", "k": arguments.get("k") if isinstance(arguments, dict) else None}
+    elif activation != "relu":
+        raise BadInput(f"The SAE has the activation '{activation}'; Loupe computes relu and topk of SAELens before 6.")
+    if isinstance(flat.get("normalize_activations"), bool):
+        flat["normalize_activations"] = "expected_average_only_in" if flat["normalize_activations"] else "none"
+    return {**flat, "metadata": {name: flat[name] for name in SAID if flat.get(name) is not None}}

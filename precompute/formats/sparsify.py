@@ -4,6 +4,7 @@
 
 `normalize_decoder` only says how it was trained: the weights in the file are those that are used."""
 
+import re
 from pathlib import Path
 
 from loaders.errors import BadInput
@@ -13,6 +14,7 @@ from precompute.formats.raw import (
     read_safetensors,
     read_sidecar,
     refuse_architecture,
+    whole_number,
     write_safetensors,
     write_sidecar,
 )
@@ -21,6 +23,7 @@ from precompute.saes.sae import Sae
 
 NAME = "sparsify"
 WEIGHTS = "sae.safetensors"
+DEFAULT_K = 32  # of a config that does not say it
 
 
 def is_it(path: Path) -> bool:
@@ -34,7 +37,10 @@ def read(path: Path) -> Raw:
         if cfg.get(key) or (key == "skip_connection" and "W_skip" in found):
             raise BadInput(f"'{path.name}' {what}; Loupe reads SAEs, which rebuild their own input.")
     if cfg.get("multi_topk"):
-        raise BadInput(f"'{path.name}' was trained with multi_topk, whose codes Loupe does not compute.")
+        raise BadInput(
+            f"'{path.name}' was trained with multi_topk: sparsify's encode keeps k latents and its forward pass 4 k. Set"
+            " multi_topk to false in its cfg.json to read it with k."
+        )
     if cfg.get("activation", "topk") != "topk":
         raise BadInput(f"'{path.name}' has the activation '{cfg['activation']}'; Loupe computes topk in this format.")
     names = {"encoder.bias": "b_enc", "W_dec": "W_dec", "b_dec": "b_dec"}
@@ -42,8 +48,17 @@ def read(path: Path) -> Raw:
     if "encoder.weight" in found:
         tensors["W_enc"] = found["encoder.weight"].t()
     stated = (cfg.get("d_in"), cfg.get("num_latents") or None)
-    said = {"normalize_decoder": cfg.get("normalize_decoder", True), "hook_name": path.name}
-    return Raw(NAME, "topk", tensors, cfg.get("k"), metadata=said | read_sidecar(path), stated=stated)
+    place = path.parent if re.fullmatch(r"seed\d+", path.name) else path  # a run of several seeds has a folder for each
+    said = {"normalize_decoder": cfg.get("normalize_decoder", True), "hook_name": place.name}
+    return Raw(
+        NAME,
+        "topk",
+        tensors,
+        whole_number(cfg.get("k", DEFAULT_K)),
+        metadata=said | read_sidecar(path),
+        stated=stated,
+        unused=tuple(name for name in found if name not in (*names, "encoder.weight")),
+    )
 
 
 def write(directory: Path, sae: Sae) -> None:

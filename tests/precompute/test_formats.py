@@ -147,7 +147,7 @@ def change(directory, file, **fields):
     [
         ("saelens", "cfg.json", {"normalize_activations": "layer_norm"}, "normalises each row"),
         ("saelens", "cfg.json", {"normalize_activations": "constant_norm_rescale"}, "normalises each row"),
-        ("saelens", "cfg.json", {"reshape_activations": "hook_z"}, "reshapes"),
+        ("saelens", "cfg.json", {"reshape_activations": "hook_mlp"}, "reshapes"),
         ("saelens", "cfg.json", {"architecture": "temporal"}, "none of gated, jumprelu, standard, topk"),
         ("sparsify", "cfg.json", {"transcode": True}, "is a transcoder"),
         ("sparsify", "cfg.json", {"skip_connection": True}, "skip connection"),
