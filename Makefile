@@ -59,11 +59,26 @@ bench-stores: $(VENV)/installed-dev .venv-peers/installed ## stores and loaders,
 	.venv-peers/bin/python -m pip uninstall --quiet --yes torchvision
 	@touch $@
 
-compat: $(VENV)/installed-dev .venv-peers/installed ## the same reconstructions as SAELens's own code
-	$(BIN)/python -m benchmarks.compat --python .venv-peers/bin/python
+.venv-sparsify/installed: ## EleutherAI's sparsify, in an environment of its own
+	$(PYTHON) -m venv .venv-sparsify
+	.venv-sparsify/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	.venv-sparsify/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 eai-sparsify==1.3.3
+	@touch $@
+
+.venv-dictionary-learning/installed: ## dictionary_learning, in an environment of its own
+	$(PYTHON) -m venv .venv-dictionary-learning
+	.venv-dictionary-learning/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	.venv-dictionary-learning/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 dictionary-learning==0.1.0
+	.venv-dictionary-learning/bin/python -m pip uninstall --quiet --yes torchvision
+	@touch $@
+
+PEERS := .venv-peers/installed .venv-sparsify/installed .venv-dictionary-learning/installed
+
+compat: $(VENV)/installed-dev $(PEERS) ## the same reconstructions as SAELens's, sparsify's and dictionary_learning's own code
+	$(BIN)/python -m benchmarks.compat
 
 screenshots: $(VENV)/installed-dev browser ## the README's pictures, from the demo workspace
 	$(BIN)/python -m benchmarks.screenshots --workspace $(WORKSPACE)
 
 clean:
-	rm -rf $(VENV) .venv-peers *.egg-info .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .venv-peers .venv-sparsify .venv-dictionary-learning *.egg-info .mypy_cache .ruff_cache .import_linter_cache

@@ -2,7 +2,7 @@
 
 python PEER_compat.py write DIR      DIR/cases/<case>: a checkpoint, rows.npy, and what the peer's own code makes of them;
                                      DIR/refused/<case>: a checkpoint of a kind that Loupe must refuse
-python PEER_compat.py rebuild DIR    reads every checkpoint DIR/<case> with its rows.npy, and writes rebuilt.npy, codes.npy, said.json
+python PEER_compat.py rebuild DIR    reads every checkpoint DIR/<case>, and writes what it makes of its rows.npy
 python PEER_compat.py versions       prints the packages' versions as JSON"""
 
 import json
