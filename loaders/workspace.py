@@ -36,6 +36,11 @@ class Workspace:
         self._lock = Lock()
 
     @property
+    def url(self) -> str | None:
+        """The object store that it is read from; None where it is a directory, which can be written to."""
+        return self._mirror.url if self._mirror else None
+
+    @property
     def catalog_url(self) -> str:
         """LOUPE_DATABASE_URL, or the SQLite file in the workspace; raises BadInput when a URL's workspace has neither."""
         named = os.environ.get("LOUPE_DATABASE_URL")

@@ -12,6 +12,7 @@ from dashboard import context, urls
 from dashboard.components import empty_state, plural
 from dashboard.components.home import Line, Step, pipeline, sae_table, start_links
 from dashboard.home_rows import SaeSet, collect_sets
+from dashboard.hub_panel import show_hub
 
 dash.register_page(__name__, path="/", title="Loupe")
 
@@ -21,6 +22,7 @@ POLL_MS = 1_000
 def layout(**_: str) -> html.Div:
     """The whole page as it is now; it polls only while the pipeline works."""
     found, steps = collect_sets(context.workspace(), runs(context.catalog())), jobs(context.catalog())
+    offered, is_waiting = show_hub(context.workspace())
     return html.Div(
         [
             html.Header(
@@ -36,6 +38,8 @@ def layout(**_: str) -> html.Div:
             dcc.Store(id="home-shown", data=_signature(found)),
             html.Div(_pipeline(steps), id="home-pipeline"),
             html.Div(_sets(found, steps), id="home-sets", className="stack"),
+            dcc.Interval(id="home-hub-poll", interval=POLL_MS, disabled=not is_waiting),
+            html.Div(offered, id="home-hub"),
         ],
         className="page home",
     )
@@ -139,3 +143,16 @@ def follow_pipeline(_n: int, _generation: Any, known: list[Any]) -> Any:
     now = _signature(found)
     sets = no_update if now == known else _sets(found, steps)
     return _pipeline(steps), sets, now, not _is_busy(steps)
+
+
+@callback(
+    Output("home-hub", "children"),
+    Output("home-hub-poll", "disabled"),
+    Input("home-hub-poll", "n_intervals"),
+    Input("shell-generation", "data"),
+    prevent_initial_call=True,
+)
+def follow_hub(_n: int, _generation: Any) -> Any:
+    """Show what the hub has as soon as it answers, and what came into the workspace meanwhile."""
+    offered, is_waiting = show_hub(context.workspace())
+    return offered, not is_waiting
