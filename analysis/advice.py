@@ -1,4 +1,4 @@
-"""Where an SAE is worth training: a score out of measured parts, a ranking, and the reasons in words."""
+"""Where an SAE is worth training: a score made of measured parts, a ranking, and the reasons in words."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,9 +9,10 @@ from loaders.advice import AdvisedHook, Reason
 FLOAT16_MAX = 65_504.0
 NEW_ENOUGH = 0.05  # share of new variance from which a hook point is not marked down for repeating the previous one
 SCORE = (
-    "fourth root of (1 - variance share of the first principal direction) x (1 - eta² of the current token)"
-    f" x (1 - eta² of the context) x min(1, new variance since the previous hook point / {NEW_ENOUGH:g});"
-    " 0 where values are not finite, exceed float16 or do not vary. A part that cannot be measured is left out."
+    "geometric mean of four parts from 0 to 1: spread, 1 - variance share of the first principal direction; beyond the"
+    " token, 1 - eta² of the current token; beyond the context, 1 - eta² of the context; new, share of the variance that"
+    f" the previous hook point does not have, where {100 * NEW_ENOUGH:g} % or more count as 1. Parts that cannot be measured"
+    " are left out. It is 0 where values are not finite, exceed float16 or do not vary."
 )
 NARROW, LESS_NARROW = 0.5, 0.2  # share of the first principal direction
 TOKEN_ALL, TOKEN_MOST = 0.8, 0.5  # eta squared of the current token
@@ -82,7 +83,12 @@ def reasons(candidate: Candidate) -> list[Reason]:
 def _obstacles(found: Measures) -> list[Reason]:
     said = []
     if found.nonfinite:
-        said.append(Reason("against", f"{found.nonfinite:,} samples have values that are not finite"))
+        said.append(
+            Reason(
+                "against",
+                f"{found.nonfinite:,} of {found.nonfinite + found.samples:,} samples hold values that are not finite",
+            )
+        )
     if (found.largest or 0) > FLOAT16_MAX:
         words = f"reaches {found.largest:,.4g}; float16 ends at {FLOAT16_MAX:,.0f}, so keep its activations as float32"
         said.append(Reason("against", words))
@@ -97,8 +103,8 @@ def _shape(candidate: Candidate) -> list[Reason]:
         return [Reason("against", f"most of its variance is one direction ({_percent(top)})")]
     if top >= LESS_NARROW:
         return [Reason("against", f"{_percent(top)} of its variance is one direction")]
-    spread = f"participation ratio {found.participation:,.0f} of {candidate.width:,} dimensions"
-    return [Reason("for", f"its variance is spread over many directions ({spread})")]
+    spread = f"participation ratio {found.participation:,.0f} of {candidate.width:,}"
+    return [Reason("for", f"its variance spreads over many directions ({spread})")]
 
 
 def _owners(found: Measures) -> list[Reason]:
@@ -126,7 +132,7 @@ def _change(candidate: Candidate) -> list[Reason]:
         return [Reason("against", f"hands on {previous} unchanged, at most scaled and shifted by a constant")]
     if new < NEW_ENOUGH:
         return [Reason("against", f"repeats {previous}: {_percent(new)} of its variance is new")]
-    return [Reason("note", f"{_percent(new)} of its variance is new since {previous}")]
+    return []
 
 
 def _notes(candidate: Candidate) -> list[Reason]:
@@ -147,4 +153,4 @@ def _notes(candidate: Candidate) -> list[Reason]:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.3g} %"
+    return f"{100 * share:.2g}\N{NO-BREAK SPACE}%" if share < 0.995 else f"{100 * share:.3g}\N{NO-BREAK SPACE}%"

@@ -84,7 +84,9 @@ def nearest_directions(
     def unit(first: int) -> npt.NDArray[np.float32]:
         rows = slice(first, first + BLOCK)
         lengths = np.where(usable[rows], norms[rows], 1)[:, None]
-        made: npt.NDArray[np.float32] = np.where(usable[rows, None], decoder[rows], 0) / lengths
+        made: npt.NDArray[np.float32] = np.divide(
+            np.where(usable[rows, None], decoder[rows], 0), lengths, dtype=np.float32
+        )
         return made
 
     for first in range(0, features, BLOCK):

@@ -7,9 +7,10 @@ from dash import ClientsideFunction, Input, Output, State, callback, clientside_
 
 from catalog.jobs import jobs
 from dashboard import urls
-from dashboard.components import empty_state, panel, plural
-from dashboard.components.layers import comparison, fate_options, match_table, pair_controls, set_links
-from dashboard.components.training import graph
+from dashboard.advice_panel import advice_panel
+from dashboard.components import empty_state, plural
+from dashboard.components.layer_panels import FLOW_HEIGHT, NULL_HEIGHT, TABLE_HEIGHT, match_panels
+from dashboard.components.layers import comparison, fate_options, match_table, set_links
 from dashboard.context import catalog, workspace
 from dashboard.figures.layers import arrange, clicked_key, draw_flow, draw_null
 from dashboard.figures.theme import colour
@@ -26,16 +27,21 @@ from dashboard.layer_view import (
     steps_shown,
     table_rows,
 )
+from dashboard.weights_panel import weights_body, weights_panel
 from loaders.errors import StoreNotFound
 from loaders.layers import LayerSet
 from loaders.store import Store
 
-FLOW_HEIGHT, NULL_HEIGHT, TABLE_HEIGHT = 330, 190, 390
 POLL_MS = 4_000
 
 
 def layout(
-    set_id: str | None = None, pair: str | None = None, fate: str | None = None, row: str | None = None, **_: str
+    set_id: str | None = None,
+    pair: str | None = None,
+    fate: str | None = None,
+    row: str | None = None,
+    weights: str | None = None,
+    **_: str,
 ) -> html.Div:
     """The page of a set, or of the first matched one; every state without matches is a sentence."""
     sets = workspace().sets()
@@ -48,9 +54,10 @@ def layout(
         known = [part for name in sets for part in (" · ", dcc.Link(name, href=urls.layers(name)))][1:]
         words: list[Any] = ["Sets here: ", *(known or ["none yet"])]
         return _page(None, sets, _nothing(f"There is no set '{shown[:80]}' in this workspace", words))
+    below = _below(sets[shown], weights)
     if len(sets[shown]) < 2:
         words = [f"It holds {sets[shown][0]} alone, and matching needs two layers. Harvest another SAE into the set."]
-        return _page(shown, sets, _waiting(f"Set '{shown}' has one layer", words))
+        return _page(shown, sets, [*_waiting(f"Set '{shown}' has one layer", words), below])
     try:
         layers = workspace().layer_set(shown)
     except StoreNotFound:
@@ -59,9 +66,9 @@ def layout(
             html.Code(f"loupe match-layers --set {shown}"),
             " does.",
         ]
-        return _page(shown, sets, _waiting(f"The layers of set '{shown}' have not been matched yet", words))
+        return _page(shown, sets, [*_waiting(f"The layers of set '{shown}' have not been matched yet", words), below])
     stores = open_members(workspace(), layers)
-    return _page(shown, sets, _body(layers, stores, read_view(layers, pair, fate, row, list(FATE_WORDS))))
+    return _page(shown, sets, [*_body(layers, stores, read_view(layers, pair, fate, row, list(FATE_WORDS))), below])
 
 
 dash.register_page(__name__, path_template="/layers/<set_id>", title="Layers · Loupe", layout=layout)
@@ -98,64 +105,18 @@ def _waiting(title: str, words: list[Any]) -> list[Any]:
     return [*_nothing(title, words), dcc.Interval(id="layers-wake", interval=POLL_MS, disabled=not is_busy)]
 
 
+def _below(stores: list[str], chosen: str | None) -> html.Div:
+    """Where to train an SAE, and the weights of one of the set's SAEs; both need no matches."""
+    saes = [store.partition("@")[0] for store in stores]
+    return html.Div([advice_panel(workspace(), stores), weights_panel(saes, chosen)], className="grid")
+
+
 def _body(layers: LayerSet, stores: list[Store], view: View) -> list[Any]:
     members = range(len(stores))
     pairs = [(f"{i}-{j}", f"{stores[i].sae_id} → {stores[j].sae_id}") for i in members for j in members if i < j]
     pairs.sort(key=lambda pair: int(pair[0].split("-")[1]) - int(pair[0].split("-")[0]))
     options = fate_options(*fate_counts(layers, view.earlier, view.later), FATE_WORDS)
-    return [
-        dcc.Store(id="layers-row", data=view.row),
-        dcc.Store(id="layers-href"),
-        html.Div(
-            [
-                panel(
-                    "Fates of features",
-                    [
-                        html.Div(graph("layers-flow", FLOW_HEIGHT), className="layers-flow"),
-                        html.P(id="layers-dead", className="layers-words"),
-                    ],
-                    note="a band counts features of the layer that it touches · click one to list them",
-                    min_height=FLOW_HEIGHT,
-                    class_name="span-6",
-                ),
-                panel(
-                    "Between two layers",
-                    pair_controls(pairs, view.pair, options, view.fate),
-                    min_height=FLOW_HEIGHT,
-                    class_name="span-3",
-                ),
-                panel(
-                    "Against chance",
-                    [graph("layers-null", NULL_HEIGHT), html.P(id="layers-null-words", className="layers-words")],
-                    note="solid: matched · dotted: permuted",
-                    min_height=FLOW_HEIGHT,
-                    class_name="span-3",
-                ),
-            ],
-            className="grid is-even",
-        ),
-        html.Div(
-            [
-                panel(
-                    html.Span(id="layers-table-title"),
-                    html.Div(id="layers-table-body"),
-                    note=html.Span(id="layers-table-note"),
-                    min_height=TABLE_HEIGHT,
-                    class_name="span-7",
-                ),
-                panel(
-                    "Shared examples",
-                    html.Div(
-                        id="layers-comparison", className="layers-comparison", style={"maxHeight": f"{TABLE_HEIGHT}px"}
-                    ),
-                    note=html.Span(id="layers-comparison-note"),
-                    min_height=TABLE_HEIGHT,
-                    class_name="span-5",
-                ),
-            ],
-            className="grid is-even",
-        ),
-    ]
+    return match_panels(pairs, view.pair, options, view.fate, view.row)
 
 
 @callback(
@@ -253,14 +214,17 @@ def _open(set_id: str, pair: str, fate: str, row: str) -> tuple[LayerSet, list[S
     State("layers-pair", "value"),
     State("layers-fate", "value"),
     State("layers-set", "data"),
+    State("layers-weights-sae", "value"),
 )
 def show_examples(
-    selected: Any, rows: list[dict[str, Any]] | None, pair: str, fate: str, set_id: str
+    selected: Any, rows: list[dict[str, Any]] | None, pair: str, fate: str, set_id: str, weights: str
 ) -> tuple[Any, ...]:
     """Show what the two features of the chosen row have in common, and name the view in the URL."""
     ids = selected["ids"] if isinstance(selected, dict) else [row["id"] for row in selected or []]
     row = next((row for row in rows or [] if row["id"] in ids), None)
-    href = urls.layers(set_id, pair=pair, fate=fate, row=row["id"] if row else None)
+    first = workspace().sets()[set_id][0].partition("@")[0]  # whose weights are shown unless the address says otherwise
+    shown = weights if weights != first else None
+    href = urls.layers(set_id, pair=pair, fate=fate, row=row["id"] if row else None, weights=shown)
     if row is None:
         return empty_state("Nothing to compare", "Choose a row of the table."), "", "", href
     layers, stores, view = _open(set_id, pair, fate, row["id"])
@@ -268,6 +232,18 @@ def show_examples(
     return comparison(found.sides), found.words, row["id"], href
 
 
+@callback(Output("layers-weights", "children"), Input("layers-weights-sae", "value"))
+def show_weights(sae_id: str) -> Any:
+    """Draw the weights of the chosen SAE."""
+    return weights_body(workspace(), sae_id)
+
+
+clientside_callback(
+    ClientsideFunction("layers", "nameWeights"),
+    Output("layers-weights-sae", "title"),
+    Input("layers-weights-sae", "value"),
+    prevent_initial_call=True,
+)
 clientside_callback(
     ClientsideFunction("loupe", "writeUrl"),
     Output("shell-url-written", "data", allow_duplicate=True),
