@@ -1,13 +1,21 @@
-"""A step's config dataclass is its command line: one option per field, the string under the field is its help."""
+"""A step's config dataclass is its command line: one option per field, the string under the field is its help.
+
+Settings come from four places; the later wins: the field's default, `--preset`, the file of `--config`, the option itself.
+"""
 
 import argparse
 import ast
 import dataclasses
 import inspect
 import textwrap
-import types
-import typing
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+from loaders.errors import BadInput
+from precompute.config_file import field_types, read_config
+
+Presets = Mapping[str, Mapping[str, Any]]
 
 
 def field_documents(config: type) -> dict[str, str]:
@@ -30,39 +38,51 @@ def _own_documents(config: type) -> dict[str, str]:
     return found
 
 
-def add_options(parser: argparse.ArgumentParser, config: type) -> None:
-    """Add `--field-name` for every field that a command line can give; fields without default are required."""
-    documents, hints = field_documents(config), typing.get_type_hints(config)
+def add_options(parser: argparse.ArgumentParser, config: type, presets: Presets | None = None) -> None:
+    """Add `--config FILE`, `--preset NAME` where there are presets, and `--field-name` for every field that a command line
+    can give."""
+    documents, known = field_documents(config), field_types(config)
+    file_help = "TOML file of settings by name, e.g. steps = 800; options override it"
+    parser.add_argument("--config", metavar="FILE", dest="config_file", help=file_help)
+    if presets:
+        text = f"settings by name, which --config and options override: {', '.join(presets)}"
+        parser.add_argument("--preset", choices=list(presets), dest="preset_name", help=text)
     for field in dataclasses.fields(config):
-        kind, many = _plain_type(hints[field.name])
-        if kind is None:
+        if field.name not in known:
             continue
-        is_required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        options: dict[str, Any] = {"required": is_required, "default": argparse.SUPPRESS}
+        kind, many, _, choices = known[field.name]
+        options: dict[str, Any] = {"default": argparse.SUPPRESS}
         if kind is bool:
             options["action"] = argparse.BooleanOptionalAction
         else:
             options.update(type=kind, metavar=field.name.upper(), **({"nargs": "+"} if many else {}))
-        default = "" if is_required or field.default in (dataclasses.MISSING, None) else f" (default: {field.default})"
+            options.update({"choices": choices} if choices else {})
+        default = f" (default: {field.default})"
+        if _is_required(field):
+            default = " (required, here or in --config)"
+        elif field.default in (dataclasses.MISSING, None):
+            default = ""
         text = (documents.get(field.name, "") + default).replace("%", "%%")
         parser.add_argument("--" + field.name.replace("_", "-"), help=text, **options)
 
 
-def make_config(config: type, parsed: argparse.Namespace) -> Any:
-    """Build the dataclass from parsed options; what was not given keeps its default."""
-    given = {
-        field.name: getattr(parsed, field.name) for field in dataclasses.fields(config) if hasattr(parsed, field.name)
-    }
+def make_config(config: type, parsed: argparse.Namespace, presets: Presets | None = None) -> Any:
+    """Build the dataclass from the parsed options, the file of `--config` and the preset; what none gives keeps its default.
+
+    Raises BadInput for a file that cannot be used and where a required setting is given nowhere.
+    """
+    fields = dataclasses.fields(config)
+    given: dict[str, Any] = dict((presets or {}).get(getattr(parsed, "preset_name", None) or "", {}))
+    if getattr(parsed, "config_file", None):
+        given |= read_config(Path(parsed.config_file).expanduser(), config, parsed.verb)
+    given |= {field.name: getattr(parsed, field.name) for field in fields if hasattr(parsed, field.name)}
+    missing = [
+        "--" + field.name.replace("_", "-") for field in fields if _is_required(field) and field.name not in given
+    ]
+    if missing:
+        raise BadInput(f"`loupe {parsed.verb}` needs {', '.join(missing)}: give them as options or in a --config file.")
     return config(**{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()})
 
 
-def _plain_type(hint: Any) -> tuple[type | None, bool]:
-    """The type a string converts to, and whether there are several; (None, False) for what only code can pass."""
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        parts = [part for part in typing.get_args(hint) if part is not type(None)]
-        return _plain_type(parts[0]) if len(parts) == 1 else (None, False)
-    if typing.get_origin(hint) is tuple:
-        return _plain_type(typing.get_args(hint)[0])[0], True
-    if typing.get_origin(hint) is typing.Literal:
-        return type(typing.get_args(hint)[0]), False
-    return (hint, False) if hint in (int, float, str, bool) else (None, False)
+def _is_required(field: "dataclasses.Field[Any]") -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING

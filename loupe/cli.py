@@ -90,7 +90,8 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
         step.set_defaults(call=_run_step(module))
         if verb in words[:1]:  # importing a step may import torch: only the one that was asked for
             step.add_argument("--workspace", default="workspace", help="the workspace's directory (default: workspace)")
-            arguments.add_options(step, importlib.import_module(module).Config)
+            imported = importlib.import_module(module)
+            arguments.add_options(step, imported.Config, getattr(imported, "PRESETS", None))
     return parser
 
 
@@ -115,7 +116,8 @@ def _run_step(module: str) -> Callable[[argparse.Namespace], int]:
         step = importlib.import_module(module)
         workspace = Workspace(parsed.workspace)
         with hold_workspace(workspace.root):
-            print(run_alone(step, arguments.make_config(step.Config, parsed), workspace))
+            config = arguments.make_config(step.Config, parsed, getattr(step, "PRESETS", None))
+            print(run_alone(step, config, workspace))
         return 0
 
     return call

@@ -1,0 +1,31 @@
+"""The tracker that every run has: rows of metrics.jsonl and the run's row in the catalog."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from precompute.metrics_file import MetricsFile
+from precompute.run_record import RunRecord
+
+
+class Local:
+    """Both are opened by the trainer, which knows the step that it goes on from; both are exact, so nothing is guarded."""
+
+    name = "local"
+
+    def __init__(self, metrics: MetricsFile, record: RunRecord) -> None:
+        self._metrics, self._record = metrics, record
+
+    def start(self, run_id: str, name: str, config: Mapping[str, Any]) -> int:
+        """Rows beyond the step to go on from were dropped when the file was opened: no step is refused here."""
+        return 0
+
+    def log(self, step: int, metrics: Mapping[str, Any]) -> None:
+        """Append the row and make it the catalog's latest."""
+        row = {"step": step, **metrics}
+        self._metrics.append(row)
+        self._record.update(step, row)
+
+    def finish(self, status: str, summary: Mapping[str, Any]) -> None:
+        """Flush the file to the disk and close it; the catalog's row is closed by `recorded_run`."""
+        self._metrics.sync()
+        self._metrics.close()
