@@ -16,7 +16,7 @@ from benchmarks import training_speed
 from benchmarks.result import write_result
 from benchmarks.training_claims import claims, show
 from benchmarks.training_data import Planted, make_workspace, write_planted, write_rows
-from benchmarks.training_process import ROOMY_HEAP, Task, Trainer
+from benchmarks.training_process import ROOMY_HEAP, Task, Trainer, own
 from benchmarks.training_quality import Runs, measure_fvu, measure_planted
 from benchmarks.training_speed import LOUPE, PRODUCT, SAELENS
 
@@ -64,8 +64,8 @@ def trainers(options: argparse.Namespace) -> dict[str, Trainer]:
     sparsify = Trainer("train_sparsify.py", options.python_sparsify, "adam")
     signum = sparsify._replace(optimiser="signum")
     return {
-        PRODUCT: Trainer("train_product.py", sys.executable),
-        LOUPE: Trainer("train_loupe.py", sys.executable),
+        PRODUCT: own("train_product.py"),
+        LOUPE: own("train_loupe.py"),
         "sparsify (signum)": signum,
         "sparsify (adam)": sparsify,
         "sparsify (signum, roomy heap)": signum._replace(environment=ROOMY_HEAP),

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -26,6 +27,11 @@ class Trainer(NamedTuple):
     python: str
     optimiser: str = ""
     environment: dict[str, str] = {}
+
+
+def own(script: str) -> Trainer:
+    """A trainer of this repository, run by the Python that runs the benchmark."""
+    return Trainer(script, sys.executable, environment={"PYTHONPATH": str(PEERS.parent.parent)})
 
 
 class Task(NamedTuple):
@@ -157,4 +163,5 @@ def environment(trainer: Trainer, threads: int) -> dict[str, str]:
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
     }
-    return {**os.environ, **fixed, **trainer.environment}
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return {**inherited, **fixed, **trainer.environment}
