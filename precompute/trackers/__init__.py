@@ -1,5 +1,6 @@
 """Trackers of training runs: one file each, chosen by name; the local one is always on and opened by the trainer."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from loaders.errors import BadInput
@@ -12,7 +13,11 @@ from precompute.trackers.wandb import WeightsAndBiases
 
 __all__ = ["TRACKERS", "Local", "Tracker", "make_trackers"]
 
-TRACKERS = {"mlflow": MLflow, "tensorboard": TensorBoard, "wandb": WeightsAndBiases}
+TRACKERS: dict[str, Callable[[Path], Tracker]] = {
+    "mlflow": MLflow,
+    "tensorboard": TensorBoard,
+    "wandb": WeightsAndBiases,
+}
 """By name; each comes with the extra of that name, which is imported when the tracker is made."""
 
 
