@@ -13,14 +13,23 @@ from loaders.errors import BadInput
 from precompute.formats import read_raw
 from precompute.formats.raw import Raw, fold
 from precompute.fvu import measure_sae
-from precompute.saes.sae import Sae, fold_scale
+from precompute.saes.sae import Sae
+from precompute.suspects import ENCODED, convict
 
 PROBED = 256  # latents whose encoder is compared with every decoder row
 MISMATCHED = 0.25  # least excess of the best cosine with another latent's decoder over that with its own
-SCALED = (
-    0.5  # FVU on rows brought to norm sqrt(d_in), as a share of that on the rows as they are, that tells of a scale
-)
-POOR = 0.3  # FVU below which no other scale is suspected
+POOR = 0.3  # FVU below which nothing is suspected
+IMPLAUSIBLE = 0.7  # FVU from which something is wrong, even if none of the suspects
+DENSE = 0.5  # share of the latents that fire on a row from which the SAE is not sparse
+DECIDE = (
+    "threshold",
+    "log_threshold",
+    "topk_threshold",
+    "b_gate",
+    "b_mag",
+    "r_mag",
+    "W_skip",
+)  # change what an SAE does
 
 
 @dataclass
@@ -49,18 +58,29 @@ def examine(path: Path, rows: Tensor | None = None) -> Report:
         report.shapes = {name: list(tensor.shape) for name, tensor in raw.tensors.items()}
         report.dtypes = {name: str(tensor.dtype).removeprefix("torch.") for name, tensor in raw.tensors.items()}
         report.problems += _of_tensors(raw)
-        if raw.scale not in (None, 1.0):
-            report.notes.append(f"rows are multiplied by {raw.scale:.6g} first; import folds that into the weights")
+        report.notes += _to_fold(raw)
         if report.problems:
             return report
         sae = fold(raw)
     except BadInput as error:
         report.problems.append(str(error))
         return report
-    report.problems += _of_latents(sae, report)
+    report.problems += _of_latents(sae, report, raw.stated_dtype)
     if rows is not None:
-        report.problems += _of_rows(sae, rows, report)
+        report.problems += _of_rows(raw, sae, rows, report)
     return report
+
+
+def _to_fold(raw: Raw) -> Iterator[str]:
+    """What import does to the weights, and what it leaves out."""
+    if raw.scale not in (None, 1.0):
+        yield f"rows are multiplied by {raw.scale:.6g} first; import folds that into the weights"
+    if raw.whitening is not None:
+        yield "rows are whitened first; import folds that into the weights"
+    if raw.unit_rows:
+        yield "codes count in the decoder's norms; import folds those into the encoder"
+    if left_out := [name for name in raw.unused if name not in DECIDE]:
+        yield f"{', '.join(left_out)} of the file {'is' if len(left_out) == 1 else 'are'} not read"
 
 
 def _of_tensors(raw: Raw) -> Iterator[str]:
@@ -81,13 +101,15 @@ def _of_tensors(raw: Raw) -> Iterator[str]:
             yield f"{name} holds {int((~torch.isfinite(tensor)).sum()):,} values that are not finite"
     if raw.architecture == "jumprelu" and bool((raw.tensors["threshold"] < 0).any()):
         yield f"threshold is negative for {int((raw.tensors['threshold'] < 0).sum()):,} latents: untrained, or a logarithm"
+    if deciding := [name for name in raw.unused if name in DECIDE]:
+        yield f"the file holds {', '.join(deciding)}, which a {raw.architecture} SAE does not read: another architecture?"
     if sentence := raw.disagreement():
         yield sentence
     if raw.scale is None:
         yield "an activation scale is not folded into the weights, and the file does not say it"
 
 
-def _of_latents(sae: Sae, report: Report) -> Iterator[str]:
+def _of_latents(sae: Sae, report: Report, stated_dtype: str | None) -> Iterator[str]:
     """Decoder norms, dead rows, number types, and whether encoder and decoder count latents alike."""
     norms = sae.w_dec.norm(dim=1)
     is_dead = (norms == 0) | (sae.w_enc.norm(dim=1) == 0)
@@ -98,8 +120,13 @@ def _of_latents(sae: Sae, report: Report) -> Iterator[str]:
     if len(alive) and float((alive - 1).abs().max()) > 1e-2:
         low, high = float(alive.min()), float(alive.max())
         report.notes.append(f"decoder norms are not 1 ({low:.3g} to {high:.3g}): activations are in other units")
-    if not set(report.dtypes.values()) <= {"float32"}:
-        report.notes.append(f"numbers are {', '.join(sorted(set(report.dtypes.values())))}; import makes them float32")
+    types = sorted(set(report.dtypes.values()))
+    if types != ["float32"]:
+        report.notes.append(f"numbers are {', '.join(types)}; import makes them float32")
+    if stated_dtype not in (None, *types):
+        report.notes.append(f"its config says {stated_dtype}")
+    if "threshold" in sae.biases and not bool(sae.biases["threshold"].any()):
+        report.notes.append("every threshold is 0: it does what a standard SAE does")
     probed = (~is_dead).nonzero()[:, 0][:PROBED]
     if len(probed) > 1:
         cosines = normalize(sae.w_enc[probed], dim=1) @ normalize(sae.w_dec, dim=1).t()  # (probed, d_sae)
@@ -111,22 +138,30 @@ def _of_latents(sae: Sae, report: Report) -> Iterator[str]:
             )
 
 
-def _of_rows(sae: Sae, rows: Tensor, report: Report) -> Iterator[str]:
-    """FVU and L0 on the rows, and whether another scale of them would do far better."""
+def _of_rows(raw: Raw, sae: Sae, rows: Tensor, report: Report) -> Iterator[str]:
+    """FVU and L0 on the rows, whether they are plausible, and what would make them so."""
     if rows.shape[1] != sae.d_in:
         yield f"the activations given have {rows.shape[1]} columns; the SAE reads {sae.d_in}"
         return
-    found = measure_sae(sae, [rows])
+    if not bool(torch.isfinite(rows).all()) or bool((rows == rows[0]).all()):
+        yield "the activations given are all alike, or not finite: nothing can be measured on them"
+        return
+    found = measure_sae(sae, rows.split(ENCODED))
     report.measured = {"fvu": found.fvu, "l0": found.l0, "rows": found.rows}
-    scale = sae.d_in**0.5 / float(rows.norm(dim=1).mean())
-    scaled = measure_sae(fold_scale(sae, scale), [rows]).fvu
-    if found.fvu > POOR and scaled < SCALED * found.fvu:
+    conviction = convict(raw, sae, rows) if found.fvu > POOR else None
+    if conviction is not None:
         yield (
-            f"an activation scale is not folded into the weights: FVU falls from {found.fvu:.3f} to {scaled:.3f} on rows"
-            f" times {scale:.4g}; import with --scale {scale:.4g}"
+            f"{conviction.fault}: FVU falls from {conviction.before:.3f} to {conviction.after:.3f} without that;"
+            f" {conviction.remedy}"
         )
-    elif found.fvu >= 1:
-        yield f"it rebuilds the activations worse than their mean does (FVU {found.fvu:.3f}): another hook point or model?"
+    elif found.fvu >= IMPLAUSIBLE:
+        yield f"FVU {found.fvu:.3f} is implausible: other activations than it was trained on, or not trained?"
+    elif found.fvu > POOR:
+        report.notes.append(f"FVU {found.fvu:.3f} is high; no fault that Loupe knows explains it")
+    if found.l0 == 0:
+        yield "no latent fires on any of the activations given"
+    elif found.l0 > DENSE * sae.d_sae:
+        yield f"{found.l0:.1f} of {sae.d_sae:,} latents fire on a row, which is not sparse: a threshold or a bias is missing"
 
 
 def as_text(report: dict[str, Any]) -> str:
