@@ -1,8 +1,10 @@
 """Plan all steps for one model, one dataset and several hook points: from text to a set of published stores."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from catalog.catalog import Catalog
 from loaders.errors import BadInput
@@ -126,12 +128,23 @@ def set_tasks(config: Config, workspace: Workspace, catalog: Catalog) -> list[Ta
 
 
 def layer_tasks(training: train.Config, model: str, workspace: Workspace, catalog: Catalog) -> list[Task]:
-    """Train one SAE, harvest it, and publish its store: the core first, then each table."""
-    sae, store = training.sae_id, f"{training.sae_id}@{training.dataset_id}"
+    """Train one SAE, harvest it, and publish its store."""
+    sae = training.sae_id
+    return [
+        Task(f"{sae}/train", f"Train {sae}", lambda bar: train.run(training, workspace, bar, catalog)),
+        *store_tasks(sae, training.dataset_id, model, workspace),
+    ]
+
+
+def store_tasks(
+    sae: str, dataset_id: str, model: str, workspace: Workspace, tables: Sequence[ModuleType] = TABLES
+) -> list[Task]:
+    """Harvest an SAE over captured activations, and publish its store: the core first, then each table."""
+    store = f"{sae}@{dataset_id}"
 
     def harvest_batches(bar: Progress) -> None:
         if not _has_given_up_batches(workspace.store_dir(store)):
-            harvest.run(_harvest(training), workspace, bar)
+            harvest.run(harvest.Config(sae_id=sae, dataset_id=dataset_id), workspace, bar)
 
     def publish_core(bar: Progress) -> None:
         if _has_given_up_batches(workspace.store_dir(store)):
@@ -142,13 +155,12 @@ def layer_tasks(training: train.Config, model: str, workspace: Workspace, catalo
         publish.run(publish.Config(store=store), workspace, bar)
 
     def publish_tables(bar: Progress) -> None:
-        for table in TABLES:
+        for table in tables:
             options = {"model": model} if table is influences else {}
             table.run(table.Config(store=store, **options), workspace, bar)
             publish.run(publish.Config(store=store), workspace, bar)
 
     return [
-        Task(f"{sae}/train", f"Train {sae}", lambda bar: train.run(training, workspace, bar, catalog)),
         Task(f"{sae}/harvest", f"Harvest {store}", harvest_batches),
         Task(f"{sae}/core", f"Transpose {store}", publish_core),
         Task(f"{sae}/tables", f"Tables of {store}", publish_tables),
@@ -161,10 +173,6 @@ def _has_given_up_batches(store_dir: Path) -> bool:
         return False
     folders = {name.split("/")[0] for name in read_manifest(store_dir, "store")["files"]}
     return "features.zarr" in folders and "activations" not in folders
-
-
-def _harvest(training: train.Config) -> harvest.Config:
-    return harvest.Config(sae_id=training.sae_id, dataset_id=training.dataset_id)
 
 
 def layer_names(hooks: tuple[str, ...]) -> list[str]:

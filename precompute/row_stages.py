@@ -75,21 +75,21 @@ class RowStages:
 
     def enter(self, rows: Tensor) -> tuple[Tensor, Undo]:
         """What the SAE reads, of prepared rows, and the way back from what it rebuilds."""
-        way_back: list[Undo] = []
+        way_back: list[tuple[Tensor, Tensor]] = []  # factor and summand of each row
         for stage in self.stages:
             if stage["stage"] == NORM_RESCALE:
                 factor = rows.shape[1] ** 0.5 / rows.norm(dim=1, keepdim=True)
                 rows = rows * factor
-                way_back.append(lambda rebuilt, factor=factor: rebuilt / factor)
+                way_back.append((1 / factor, torch.zeros(1)))
             elif stage["stage"] == LAYER_NORM:
                 mean = rows.mean(1, keepdim=True)
                 std = (rows - mean).std(1, keepdim=True)
                 rows = (rows - mean) / (std + LAYER_NORM_EPS)
-                way_back.append(lambda rebuilt, mean=mean, std=std: rebuilt * std + mean)
+                way_back.append((std, mean))
 
         def undo(rebuilt: Tensor) -> Tensor:
-            for step in reversed(way_back):
-                rebuilt = step(rebuilt)
+            for factor, summand in reversed(way_back):
+                rebuilt = rebuilt * factor + summand
             return rebuilt
 
         return rows, undo
