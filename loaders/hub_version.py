@@ -51,7 +51,7 @@ def read_range(text: str) -> Range:
 
     `^` keeps the first number that is not 0, `~` the minor version. Raises BadInput for what is no range.
     """
-    terms = re.split(r"[,\s]+", SPACED_OPERATOR.sub(r"\1", text.strip()[: LONGEST + 1]))
+    terms = re.split(r"\s*,\s*|\s+", SPACED_OPERATOR.sub(r"\1", text.strip()[: LONGEST + 1]))
     if len(text) > LONGEST or not all(terms):
         raise _no_range(text)
     return Range(text, tuple(bound for term in terms for bound in _bounds(term, text)))
