@@ -9,7 +9,7 @@ import numpy as np
 from dash import dcc, html
 
 from analysis.weights import measure_weights
-from dashboard.components import count, empty_state, figures, panel, percent, skeleton
+from dashboard.components import count, empty_state, figures, panel, percent, plural, skeleton
 from dashboard.figures.theme import CONFIG
 from dashboard.figures.weights import HEIGHT, Distribution, draw_distribution
 from loaders.errors import LoupeError
@@ -88,7 +88,7 @@ def _figures(facts: WeightFacts) -> html.Div:
     if facts.near_duplicates:
         duplicates = (
             f"{count(facts.near_duplicates)} of {count(facts.features)} features have another above {DUPLICATE:g}"
-            f" ({percent(facts.near_duplicates / max(facts.features, 1))}, {count(facts.duplicate_pairs)} pairs)"
+            f" ({percent(facts.near_duplicates / max(facts.features, 1))}, {plural(facts.duplicate_pairs, 'pair')})"
         )
     title = "cosine to the nearest other direction"
     blocks.append(

@@ -27,7 +27,7 @@ from precompute.models import HookPoint, LoadedModel, hook_points, load_model, r
 from precompute.passes import Passes
 from precompute.progress import Progress
 
-NUMBERED = re.compile(r"(.+)\.(\d+)")
+NUMBERED = re.compile(r"((?:(?!\d+\.)[^.]+\.)*)(\d+)")  # `encoder.layer.3`, but not a list within a list
 AT_ONCE = 8  # batches whose activations are in memory together
 
 
@@ -114,8 +114,8 @@ def _is_made(path: Path, plan: dict[str, Any], prints: dict[str, str]) -> bool:
 
 
 def choose_points(loaded: LoadedModel, hooks: tuple[str, ...]) -> list[HookPoint]:
-    """The named hook points in the model's order, or all blocks: the longest list of numbered modules of one class that
-    hand on hidden states, of several such lists the outermost."""
+    """The named hook points in the model's order, or all blocks: the longest list of numbered modules of one width that
+    hand on hidden states and lie in no other such list; of equally long ones the first."""
     points = hook_points(loaded.model)
     known = {point.name: point for point in points}
     for hook in hooks:
@@ -127,16 +127,15 @@ def choose_points(loaded: LoadedModel, hooks: tuple[str, ...]) -> list[HookPoint
             )
     if hooks:
         return [point for point in points if point.name in hooks]
-    lists: dict[tuple[str, str, int], list[HookPoint]] = {}
+    lists: dict[tuple[str, int], list[HookPoint]] = {}
     for point in points:
         if found := NUMBERED.fullmatch(point.name):
-            lists.setdefault((found[1], point.module, point.width), []).append(point)
+            lists.setdefault((found[1], point.width), []).append(point)
     if not lists:
         raise BadInput(
             f"Model '{loaded.model_id}' has no numbered blocks. Name hook points: --hooks {' '.join(list(known)[:3])}."
         )
-    best = max(lists, key=lambda key: (len(lists[key]), -key[0].count(".")))
-    return lists[best]
+    return max(lists.values(), key=len)
 
 
 def draw_contexts(dataset: Dataset, tokens: int, seed: int) -> np.ndarray:

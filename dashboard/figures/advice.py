@@ -10,8 +10,8 @@ from dashboard.figures.theme import ACCENT, OKABE_ITO
 
 PARTS = {
     "spread": ("spread", OKABE_ITO[0], "circle"),
-    "beyond_token": ("beyond the token", OKABE_ITO[5], "diamond"),
-    "beyond_context": ("beyond the context", OKABE_ITO[2], "square"),
+    "beyond_token": ("beyond token", OKABE_ITO[5], "diamond"),
+    "beyond_context": ("beyond context", OKABE_ITO[2], "square"),
     "new": ("new", OKABE_ITO[3], "triangle-up"),
 }
 """Name, colour and mark of the score's parts."""
