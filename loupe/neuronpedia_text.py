@@ -79,7 +79,7 @@ def say_feature(report: dict[str, Any]) -> str:
         ("activations", sum(_numbers(report["histogram_heights"]))),
         ("promotes", _tokens(report["promoted"])),
         ("suppresses", _tokens(report["suppressed"])),
-        ("nearest", ", ".join(map(str, (report["nearest"] or [])[:TOKENS]))),
+        ("nearest", ", ".join(map(str, _list(report["nearest"])[:TOKENS]))),
         *(("explanation", each["text"]) for each in report["explanations"]),
     ]
     rows = [
@@ -93,12 +93,17 @@ def _share(value: Any) -> str:
     return f"{value:.3%}" if isinstance(value, (int, float)) else "-"
 
 
+def _list(values: Any) -> list[Any]:
+    """What a row holds is not checked when it is shown."""
+    return values if isinstance(values, list) else []
+
+
 def _numbers(values: Any) -> list[float]:
-    return [value for value in values or [] if isinstance(value, (int, float))]
+    return [value for value in _list(values) if isinstance(value, (int, float))]
 
 
 def _tokens(tokens: Any) -> str:
-    return " ".join(repr(plain(str(token))) for token in (tokens or [])[:TOKENS])
+    return " ".join(repr(plain(str(token))) for token in _list(tokens)[:TOKENS])
 
 
 def _bin(each: dict[str, Any]) -> str:

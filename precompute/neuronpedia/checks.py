@@ -20,14 +20,20 @@ PARALLEL = (  # lists that are read side by side
     ("pos_str", "pos_values"),
     ("freq_hist_data_bar_values", "freq_hist_data_bar_heights"),
     ("logits_hist_data_bar_values", "logits_hist_data_bar_heights"),
+    ("vector",),
+    ("decoder_weights_dist",),
 )
 
 
 def numbers(value: Any) -> Floats | None:
     """A JSON list of finite numbers as f64 [n]; None for anything else."""
-    if not isinstance(value, list) or not all(is_number(each) for each in value):
+    if not isinstance(value, list) or set(map(type, value)) - {int, float}:
         return None
-    return np.array(value, dtype=np.float64)
+    try:
+        found = np.array(value, dtype=np.float64)
+    except OverflowError:
+        return None
+    return found if np.isfinite(found).all() else None
 
 
 def is_number(value: Any) -> TypeGuard[int | float]:
@@ -102,18 +108,13 @@ def _check_bin(fields: dict[str, Any], values: Floats) -> list[str]:
 
 
 def check_feature(fields: dict[str, Any], samples: int | None, is_exact: bool) -> list[str]:
-    """Lists against each other, logits in order, histograms against counts; `samples` None: not known.
+    """Logits in order, histograms against counts, of a row that `check_form` passed; `samples` None: not known.
 
     `is_exact` is false for a bundle of another tool, whose shares are rounded to five digits.
     """
-    found = _check_lists(fields)
-    if found:
-        return found
-    share = fields["frac_nonzero"]
-    if not is_number(share) or not 0 <= share <= 1:
-        return [f"frac_nonzero {share} is no share"]
+    found, share, top = [], fields["frac_nonzero"], fields.get("maxActApprox")
     heights, centres = numbers(fields["freq_hist_data_bar_heights"]), numbers(fields["freq_hist_data_bar_values"])
-    assert heights is not None and centres is not None  # _check_lists looked
+    assert heights is not None and centres is not None  # check_form looked
     found += _check_bars("freq_hist_data", heights, centres)
     if samples is not None:
         fires, slack = share * samples, 0.01 if is_exact else 1 + 1e-5 * samples
@@ -121,10 +122,7 @@ def check_feature(fields: dict[str, Any], samples: int | None, is_exact: bool) -
             found.append(
                 f"freq_hist_data_bar_heights add up to {heights.sum():,.0f}; frac_nonzero x {samples:,} samples is {fires:,.0f}"
             )
-    top = fields.get("maxActApprox")
-    if top is not None and not is_number(top):
-        found.append(f"maxActApprox {top!r} is no number")
-    elif top and len(centres) > 1:
+    if top and len(centres) > 1:
         end = float(centres[-1] + (centres[-1] - centres[-2]) / 2)
         if top > end + 1e-3 * abs(end) or (is_exact and not near(top, end)):
             found.append(f"freq_hist_data ends at {end:.9g}; maxActApprox is {top:.9g}")
@@ -134,13 +132,23 @@ def check_feature(fields: dict[str, Any], samples: int | None, is_exact: bool) -
     return found + _check_bars("logits_hist_data", logits, middle) + _check_order(fields)
 
 
-def _check_lists(fields: dict[str, Any]) -> list[str]:
+def check_form(fields: dict[str, Any]) -> list[str]:
+    """Whether the values of a feature's row can be read at all; nothing else is checked of a row that fails."""
+    share, top = fields["frac_nonzero"], fields.get("maxActApprox")
+    if not is_number(share) or not 0 <= share <= 1:
+        return [f"frac_nonzero {share!r} is no share"]
+    if top is not None and not is_number(top):
+        return [f"maxActApprox {top!r} is no number"]
+    if fields.get("hasVector") and not fields.get("vector"):
+        return ["hasVector is true; there is no vector"]
     for names in PARALLEL:
         lists = [fields.get(name) or [] for name in names]
         for name, each in zip(names, lists, strict=True):
             is_text = name.endswith("_str")
-            right = all(isinstance(item, str) for item in each) if is_text else numbers(each) is not None
-            if not isinstance(each, list) or not right:
+            right = numbers(each) is not None
+            if is_text:
+                right = isinstance(each, list) and all(isinstance(item, str) for item in each)
+            if not right:
                 return [f"{name} is no list of {'texts' if is_text else 'numbers'}"]
         filled = [each for name, each in zip(names, lists, strict=True) if each or not name.endswith("_l1")]
         if len({len(each) for each in filled}) > 1:

@@ -244,7 +244,9 @@ def _finish(directory: Path, plan: dict[str, Any], labels: dict[int, Label]) -> 
         authors.setdefault(label.author, []).append(feature)
     files = {}
     for path in sorted(directory.rglob("*.jsonl*")):
-        if path.is_file() and not path.name.endswith(".tmp"):
+        if path.name.endswith(".tmp"):
+            path.unlink()  # of a run that was stopped
+        elif path.is_file():
             name = path.relative_to(directory).as_posix()
             files[name] = {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
     write_json(directory / SIDECAR, {"kind": "neuronpedia", "plan": plan, "authors": authors, "files": files})

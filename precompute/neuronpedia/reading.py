@@ -44,7 +44,7 @@ def overview(bundle: Bundle, limit: int) -> dict[str, Any]:
         "batches": {kind: len(bundle.batches(kind)) for kind in KINDS},
         "explained": len(names),
         "features": [
-            {**_short(row), "explanation": names.get(index_of(row.fields) or 0)}
+            {**_short(row), "explanation": names.get(index_of(row.fields))}
             for row in islice(bundle.all_rows("features"), limit)
         ],
     }
@@ -81,13 +81,9 @@ def _short(row: Row) -> dict[str, Any]:
     return {"feature": index_of(row.fields), **{key: row.fields.get(field) for key, field in SHOWN.items()}}
 
 
-def _explanations(bundle: Bundle) -> dict[int, str]:
-    found = {}
-    for row in bundle.all_rows("explanations"):
-        feature = index_of(row.fields)
-        if feature is not None:
-            found[feature] = str(row.fields.get("description"))
-    return found
+def _explanations(bundle: Bundle) -> dict[int | None, str]:
+    rows = ((index_of(row.fields), row.fields) for row in bundle.all_rows("explanations"))
+    return {feature: str(fields.get("description")) for feature, fields in rows if feature is not None}
 
 
 def _of(bundle: Bundle, kind: str, feature: int) -> Iterator[Row]:

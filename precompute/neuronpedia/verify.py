@@ -12,6 +12,7 @@ from precompute.neuronpedia.checks import (
     check_activation,
     check_explanation,
     check_feature,
+    check_form,
     check_place,
     is_number,
     is_top,
@@ -25,6 +26,7 @@ from precompute.progress import Progress
 
 ROWS_AT_ONCE = 2048
 MOST_NAMED = 5
+MOST_WORDS = 400
 
 
 class Problem(NamedTuple):
@@ -71,7 +73,7 @@ class Verification:
         self.problems.sort(key=lambda found: (found.file, found.line))
 
     def _add(self, *found: tuple[str, int, str]) -> None:
-        self.problems += [Problem(*each) for each in found]
+        self.problems += [Problem(file, line, words[:MOST_WORDS]) for file, line, words in found]
 
     def _read(self, kind: str, file: str) -> Iterator[list[Row]]:
         """Rows that can be checked further, some thousand at a time."""
@@ -155,17 +157,23 @@ class Verification:
                 self._add((row.file, row.line, f"feature {feature} is there already: line {before[1]} of {before[0]}"))
                 continue
             self._features[feature] = row.file, row.line
-            wrong = check_feature(row.fields, self.samples, is_exact)
-            stated, seen = row.fields.get("maxActApprox"), self._maxima.get(feature)
-            if is_number(stated) and seen is not None and not near(stated, seen):
-                wrong.append(f"maxActApprox is {stated:.9g}; the largest maxValue of its activations is {seen:.9g}")
-            if seen is None and row.fields["frac_nonzero"] and self.rows["activations"] and _asked(self.bundle.plan):
-                wrong.append("fires, but has no activations")
-            if self.truth and feature >= self.truth.store.features:
-                wrong.append(f"feature {feature} is none of the store's {self.truth.store.features:,}")
-            elif self.truth and not any("no list" in what or "entries" in what or "no share" in what for what in wrong):
-                wrong += self.truth.check_feature(row.fields, feature)
+            wrong = check_form(row.fields)
+            if not wrong:
+                wrong = self._check_feature(row.fields, feature, is_exact)
             self._add(*((row.file, row.line, what) for what in wrong))
+
+    def _check_feature(self, fields: dict[str, Any], feature: int, is_exact: bool) -> list[str]:
+        wrong = check_feature(fields, self.samples, is_exact)
+        stated, seen = fields.get("maxActApprox"), self._maxima.get(feature)
+        if is_number(stated) and seen is not None and not near(stated, seen):
+            wrong.append(f"maxActApprox is {stated:.9g}; the largest maxValue of its activations is {seen:.9g}")
+        if seen is None and fields["frac_nonzero"] and self.rows["activations"] and _asked(self.bundle.plan):
+            wrong.append("fires, but has no activations")
+        if self.truth is None:
+            return wrong
+        if feature >= self.truth.store.features:
+            return [*wrong, f"feature {feature} is none of the store's {self.truth.store.features:,}"]
+        return wrong + self.truth.check_feature(fields, feature)
 
     def _explain(self, rows: list[Row]) -> None:
         for row in rows:
@@ -181,10 +189,11 @@ class Verification:
         if not isinstance(first, int) or not isinstance(last, int) or not -1 <= last < 1 << 31:
             self._add(("loupe.json", 0, f"features {first!r} to {last!r} cannot be"))
             return
-        missing = sorted(set(range(max(first, 0), last + 1)) - self._features.keys())
-        if missing:
-            named = ", ".join(map(str, missing[:MOST_NAMED]))
-            more = f" and {len(missing) - MOST_NAMED:,} more" if len(missing) > MOST_NAMED else ""
+        count = last - max(first, 0) + 1 - sum(first <= feature <= last for feature in self._features)
+        if count > 0:
+            absent = (feature for feature in range(max(first, 0), last + 1) if feature not in self._features)
+            named = ", ".join(map(str, islice(absent, MOST_NAMED)))
+            more = f" and {count - MOST_NAMED:,} more" if count > MOST_NAMED else ""
             self._add(("features", 0, f"features {named}{more} are missing"))
         if not self._features:
             self._add(("features", 0, "there are no features"))
@@ -237,7 +246,7 @@ def verify(
 def _samples(bundle: Bundle) -> int | None:
     """Tokens that the bundle's shares are of: Loupe's own count, or prompts times tokens as SAEDashboard counts them."""
     own = bundle.plan.get("samples")
-    if isinstance(own, int) and 0 <= own < 1 << 40:
+    if isinstance(own, int) and not isinstance(own, bool) and 0 <= own < 1 << 40:
         return own
     source = bundle.cards["source"]
     prompts, tokens = source.get("num_prompts"), source.get("num_tokens_in_prompt")

@@ -1,6 +1,7 @@
 """`loupe neuronpedia` on the command line, and its page."""
 
 import argparse
+import gzip
 import json
 import shutil
 from pathlib import Path
@@ -81,6 +82,10 @@ def test_a_damaged_bundle_ends_with_one_and_says_where(
     file.write_bytes(file.read_bytes()[:500])
     code, said = run(capsys, "verify", tmp_path / "out")
     assert code == 1 and "features/batch-0.jsonl.gz" in said and "cannot be read" in said
+    assert main(["neuronpedia", "show", str(tmp_path / "out")]) == 2
+    rows = [{"index": 3, "pos_str": 7, "freq_hist_data_bar_heights": "many", "topkCosSimIndices": {}}, {"index": []}]
+    file.write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode()))
+    assert run(capsys, "show", tmp_path / "out")[0] == run(capsys, "show", tmp_path / "out", 3)[0] == 0
 
 
 def test_kept_labels_are_shown_beside_what_was_offered(

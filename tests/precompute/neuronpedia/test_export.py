@@ -172,6 +172,19 @@ def test_what_a_store_without_an_output_head_does_not_know_is_left_empty(
     assert not (bundle / "explanations").exists()
 
 
+def test_without_the_saes_weights_the_stores_tables_are_all_that_is_said(
+    shop: Shop, fresh: Workspace, written: Path, tmp_path: Path
+) -> None:
+    shutil.rmtree(fresh.sae_dir("small-l1"))
+    bundle = write_bundle(Shop(fresh, fresh.open_store("small-l1@texts")), tmp_path)
+    for row, whole in zip(features_of(bundle), features_of(written), strict=True):
+        assert row["vector"] == row["topkCosSimIndices"] == row["neuron_alignment_indices"] == []
+        assert row["logits_hist_data_bar_heights"] == [] and row["hookName"] is None and not row["hasVector"]
+        assert row["pos_str"] == whole["pos_str"] and row["neg_str"] == whole["neg_str"]
+        np.testing.assert_allclose(row["neg_values"], whole["neg_values"], rtol=1e-5)
+        assert row["correlated_features_indices"] == whole["correlated_features_indices"]
+
+
 def test_an_export_that_was_stopped_goes_on_and_ends_the_same(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,7 +199,7 @@ def test_an_export_that_was_stopped_goes_on_and_ends_the_same(
     assert write_bundle(shop, tmp_path) == bundle
     assert {path: path.read_bytes() for path in bundle.rglob("*.gz")} == files
     assert (bundle / "features" / "batch-0.jsonl.gz").stat().st_mtime_ns == untouched
-    assert not (bundle / "loupe.unfinished.json").exists()
+    assert not (bundle / "loupe.unfinished.json").exists() and not list(bundle.rglob("*.tmp"))
 
 
 def test_a_range_of_features_is_exported_alone(shop: Shop, tmp_path: Path) -> None:

@@ -70,6 +70,12 @@ ALONE = [  # damage that shows in the bundle itself
     ("features", swap("logits_hist_data_bar_values"), 4, "logits_hist_data_bar_values do not ascend"),
     ("features", put(4, pos_str=["a"]), 4, "pos_str and pos_values have 1 and 10 entries"),
     ("features", put(4, topkCosSimValues=["near"] * 10), 4, "topkCosSimValues is no list of numbers"),
+    ("features", put(4, vector="long"), 4, "vector is no list of numbers"),
+    ("features", put(4, vector=[]), 4, "hasVector is true; there is no vector"),
+    ("features", put(4, pos_str=5), 4, "pos_str is no list of texts"),
+    ("features", put(4, neg_values=[10**400] * 10), 4, "neg_values is no list of numbers"),
+    ("features", put(4, frac_nonzero="much"), 4, "frac_nonzero 'much' is no share"),
+    ("features", put(4, maxActApprox=[1]), 4, "maxActApprox [1] is no number"),
     ("features", put(4, index="5"), 6, "feature 5 is there already: line 4 of features/batch-0.jsonl.gz"),
     ("features", put(4, index="minus"), 4, "index 'minus' is no feature"),
     ("features", put(4, layer="2-small"), 4, "layer is '2-small'; the bundle is of '1-small'"),
@@ -249,3 +255,5 @@ def test_a_sidecar_that_is_no_sidecar_does_no_harm(bundle: Path) -> None:
         (bundle / "loupe.json").write_text(text)
         check(bundle)
     assert ("../../x", 0, "is missing") in check(bundle)
+    (bundle / "loupe.json").write_text(json.dumps({"plan": {"last": 2**31 - 1, "samples": True, "top": -3}}))
+    assert ("features", 0, "features 64, 65, 66, 67, 68 and 2,147,483,579 more are missing") in check(bundle)
