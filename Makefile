@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo serve install test check bench bench-stores compat screenshots browser clean
+.PHONY: demo serve install test check bench bench-stores bench-training compat screenshots browser clean
 
 demo: install ## build the demo workspace and serve it at once
 	$(BIN)/loupe demo --workspace $(WORKSPACE) --port $(PORT) --model $(MODEL)
@@ -77,8 +77,11 @@ PEERS := .venv-peers/installed .venv-sparsify/installed .venv-dictionary-learnin
 compat: $(VENV)/installed-dev $(PEERS) ## the same reconstructions as SAELens's, sparsify's and dictionary_learning's own code
 	$(BIN)/python -m benchmarks.compat
 
+bench-training: $(VENV)/installed-dev $(PEERS) ## the SAE trainer beside three others: about an hour on a quiet machine
+	$(BIN)/python -m benchmarks.training --work .bench-training
+
 screenshots: $(VENV)/installed-dev browser ## the README's pictures, from the demo workspace
 	$(BIN)/python -m benchmarks.screenshots --workspace $(WORKSPACE)
 
 clean:
-	rm -rf $(VENV) .venv-peers .venv-sparsify .venv-dictionary-learning *.egg-info .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .venv-peers .venv-sparsify .venv-dictionary-learning .bench-training *.egg-info .mypy_cache .ruff_cache .import_linter_cache
