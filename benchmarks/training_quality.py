@@ -35,11 +35,12 @@ class Run(NamedTuple):
 
 
 class Runs:
-    """Runs results, kept in a JSON file by the run's settings."""
+    """Results of runs, kept in a JSON file by the run's settings; Loupe trains anew each time, as its code may be another."""
 
     def __init__(self, path: Path, trainers: dict[str, Trainer], tasks: dict[str, Task], threads: int) -> None:
         self.path, self.trainers, self.tasks, self.threads = path, trainers, tasks, threads
-        self.kept: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+        kept = json.loads(path.read_text()) if path.is_file() else {}
+        self.kept: dict[str, Any] = {key: found for key, found in kept.items() if key.split("/")[1] != LOUPE}
 
     def result(self, run: Run) -> dict[str, Any]:
         """The run's figures, from the file or by training now."""

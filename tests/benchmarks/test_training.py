@@ -70,11 +70,15 @@ def test_what_a_trainer_said_is_told_when_it_stops(task: Task, loupe: Trainer) -
         pass
 
 
-def test_a_finished_run_is_read_from_its_file(task: Task, loupe: Trainer, tmp_path: Path) -> None:
-    run = Run(LOUPE, "planted", 0.0, "preset", 12)
-    found = Runs(tmp_path / "runs.json", {LOUPE: loupe}, {"planted": task}, threads=1).result(run)
+def test_a_peers_finished_run_is_read_from_its_file_and_loupe_trains_anew(
+    task: Task, loupe: Trainer, tmp_path: Path
+) -> None:
+    own, other = Run(LOUPE, "planted", 0.0, "preset", 12), Run("peer", "planted", 0.0, "preset", 12)
+    runs = Runs(tmp_path / "runs.json", {LOUPE: loupe, "peer": loupe}, {"planted": task}, threads=1)
+    found = runs.result(own)
     assert [step for step, _ in found["curve"]][-1] == 12 and 0 < found["mean_best_cosine"] <= 1
-    assert Runs(tmp_path / "runs.json", {}, {}, threads=1).result(run) == found
+    assert runs.result(other)["fvu"] == found["fvu"]
+    assert list(Runs(tmp_path / "runs.json", {}, {}, threads=1).kept) == [other.key]
 
 
 def test_equal_time_gives_a_slower_trainer_fewer_steps(tmp_path: Path) -> None:
