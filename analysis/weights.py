@@ -112,12 +112,12 @@ def _take_better(
     block: npt.NDArray[np.float32], first: int, second: int, best: PerFeature, whose: npt.NDArray[np.int64]
 ) -> None:
     """Note each row's largest cosine in a block that begins at row `first` and column `second`."""
-    column = block.argmax(axis=1)
-    value = block[np.arange(len(block)), column]
-    here = slice(first, first + len(block))
-    is_better = (value > best[here]) | ((value == best[here]) & (second + column < whose[here]))
-    best[here] = np.where(is_better, value, best[here])
-    whose[here] = np.where(is_better, second + column, whose[here])
+    value = block.max(axis=1)
+    rows = np.flatnonzero(value >= best[first : first + len(block)])  # few, once most blocks are seen
+    column = second + np.ascontiguousarray(block[rows]).argmax(axis=1)
+    rows, value = first + rows, value[rows]
+    is_better = (value > best[rows]) | (column < whose[rows])
+    best[rows[is_better]], whose[rows[is_better]] = value[is_better], column[is_better]
 
 
 def _norms(rows: npt.NDArray[np.float32]) -> PerFeature:
