@@ -15,11 +15,12 @@ from loaders.workspace import Workspace, slug
 from precompute import capture, dataset, layers
 from precompute.add_check import Check, check, estimate_scale, implausible, open_checkpoint, probe, refusal
 from precompute.add_conventions import Conventions, read_conventions
-from precompute.add_import import Origin, bring
+from precompute.add_import import Origin, bring, require_same
 from precompute.add_model import choose_model, open_model
 from precompute.add_place import Reading, plan_reading
 from precompute.add_sources import counted, find_saes
 from precompute.build import MEDIUM_CORRELATION, TABLES, store_tasks
+from precompute.hook_names import depths
 from precompute.models import LoadedModel
 from precompute.pipeline import Task, run_tasks
 from precompute.progress import Progress
@@ -157,7 +158,10 @@ def plan_all(config: Config, workspace: Workspace) -> Plan:
     is_set = len(found) > 1
     ids = [slug(f"{base}-{one.found.name}") if is_set else base for one in found]
     members = [Member(*each) for each in zip(ids, found, readings, strict=True)]
-    members.sort(key=lambda member: (member.reading.place.layer or 0, counted(member.conventions.found.name)))
+    for member in members:
+        require_same(workspace, *member)
+    depth = depths(loaded.model)
+    members.sort(key=lambda one: (depth(one.reading.place), counted(one.conventions.found.name)))
     data = plan_dataset(config, found, loaded, workspace)
     captured = capture.Config(
         model=loaded.name,

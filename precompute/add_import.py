@@ -41,16 +41,18 @@ def bring(
     origin: Origin,
     found: Check,
 ) -> Path:
-    """Write `saes/<id>/` and return it; kept where the very same SAE is there, read in the same way.
+    """Write `saes/<id>/` and return it; kept where it is there (`require_same` tells whether it is the same).
 
-    The SAE's fingerprint covers its stages, so that labels made of one reading are not shown on another. Raises BadInput
-    where the id belongs to another SAE.
+    The SAE's fingerprint covers its stages, so that labels made of one reading are not shown on another.
     """
     target = workspace.sae_dir(sae_id)
-    about = _about(conventions, reading, origin, found)
     if (target / "cfg.json").exists():
-        _require_same(target, about)
         return target
+    about = {
+        KEY: reading.stages,
+        ORIGIN: _origin(conventions, reading, origin.reference),
+        "checked": {**found._asdict(), "forced": origin.forced},
+    }
     partial = target.with_name(f".{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     with as_plain_checkpoint(conventions) as folder:
@@ -74,40 +76,34 @@ def bring(
     return target
 
 
-def _about(conventions: Conventions, reading: Reading, origin: Origin, found: Check) -> dict[str, Any]:
-    weights = next(path for name in WEIGHTS if (path := conventions.found.path / name).is_file())
-    return {
-        KEY: reading.stages,
-        ORIGIN: {
-            "reference": origin.reference,
-            "name": conventions.found.name,
-            "model": conventions.model,
-            "hook": conventions.hook,
-            "processing": sorted(conventions.processing),
-            "sha256": file_sha256(weights.resolve()),
-            "reads": reading.place.hook,
-            "first_token": conventions.prepend_bos,
-            "published_l0": conventions.l0,
-        },
-        "checked": {
-            "fvu": found.fvu,
-            "l0": found.l0,
-            "rows": found.rows,
-            "scale": found.scale,
-            "forced": origin.forced,
-        },
-    }
-
-
-def _require_same(target: Path, about: dict[str, Any]) -> None:
+def require_same(workspace: Workspace, sae_id: str, conventions: Conventions, reading: Reading) -> None:
+    """Raise BadInput where the id belongs to another SAE, or to this one read in another way."""
+    target = workspace.sae_dir(sae_id)
+    if not (target / "cfg.json").exists():
+        return
     metadata = SaeRecord.open(target).metadata
-    there = metadata.get(ORIGIN) if isinstance(metadata.get(ORIGIN), dict) else {}
-    same = all(there.get(key) == about[ORIGIN][key] for key in ("sha256", "reads", "processing"))
-    if not same or metadata.get(KEY, []) != about[KEY]:
+    there, here = metadata.get(ORIGIN), _origin(conventions, reading, "")
+    same = isinstance(there, dict) and all(there.get(key) == here[key] for key in ("sha256", "reads", "processing"))
+    if not same or metadata.get(KEY, []) != reading.stages:
         raise BadInput(
             f"SAE '{target.name}' exists already and is another one, or reads the model otherwise. Choose another id with"
             f" --sae-id, or `loupe rm saes/{target.name}`."
         )
+
+
+def _origin(conventions: Conventions, reading: Reading, reference: str) -> dict[str, Any]:
+    weights = next(path for name in WEIGHTS if (path := conventions.found.path / name).is_file())
+    return {
+        "reference": reference,
+        "name": conventions.found.name,
+        "model": conventions.model,
+        "hook": conventions.hook,
+        "processing": sorted(conventions.processing),
+        "sha256": file_sha256(weights.resolve()),
+        "reads": reading.place.hook,
+        "first_token": conventions.prepend_bos,
+        "published_l0": conventions.l0,
+    }
 
 
 def _describe(directory: Path, about: dict[str, Any], loaded: LoadedModel) -> None:

@@ -6,7 +6,7 @@ GPT-2, GPT-Neo(X), GPT-J, Llama, Mistral, Qwen, Gemma, Phi, OPT and what is buil
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from torch import nn
@@ -99,6 +99,21 @@ def places(model: nn.Module, modules: Modules, folds_norms: bool) -> dict[str, P
     if last := _first(modules, stem, LAST_NORMS):
         found["ln_final.hook_normalized"] = _normalised(modules, last, None, folds_norms)
     return found
+
+
+def depths(model: nn.Module) -> Callable[[Place], float]:
+    """How far from the input a place of the model lies, to sort by."""
+    modules = {name: module for name, module in model.named_modules() if name}
+    known = list(places(model, modules, folds_norms=False).values())
+    by_hook = {place.hook: float(number) for number, place in reversed(list(enumerate(known)))}
+    starts = {place.layer: by_hook[place.hook] for place in reversed(known)}
+
+    def depth(place: Place) -> float:
+        if place.norm is not None:  # the norm's input, taken for its output
+            return by_hook.get(place.norm, by_hook.get(place.hook, 0.0))
+        return by_hook.get(place.hook, starts.get(place.layer, float(place.layer or 0)) + 0.5)
+
+    return depth
 
 
 def find_blocks(modules: Modules) -> str | None:

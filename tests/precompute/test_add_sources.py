@@ -102,7 +102,7 @@ def test_the_list_of_an_installed_saelens_names_every_release(tmp_path, monkeypa
     monkeypatch.syspath_prepend(tmp_path)
     assert find_published("new-release", "a") == ("who/where", "folder/a", {"prepend_bos": False})
     assert find_published("gpt2-small-res-jb", "blocks.1.hook_resid_pre").repo.startswith("jbloom/")
-    with pytest.raises(BadInput, match="has no SAE 'b'. Some that it has: a"):
+    with pytest.raises(BadInput, match=r"has no SAE 'b'\. Some that it has: a"):
         find_published("new-release", "b")
 
 

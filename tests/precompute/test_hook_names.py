@@ -11,7 +11,7 @@ from transformers import (
 )
 
 from loaders.errors import BadInput
-from precompute.hook_names import translate
+from precompute.hook_names import depths, translate
 from precompute.hooks import capture_outputs
 
 SMALL = {"num_hidden_layers": 2, "hidden_size": 16, "intermediate_size": 32, "vocab_size": 50, "num_attention_heads": 2}
@@ -142,3 +142,23 @@ def test_what_cannot_be_translated_is_refused_with_the_nearest_names(models, nam
         translate(models["gpt2"], name)
     with pytest.raises(BadInput, match=r"Nearest names: blocks\.\d\.hook_resid_pre"):
         translate(models["gpt2"], "blocks.7.hook_resid_pre")
+
+
+def test_places_are_sorted_as_the_model_reads_them(models):
+    names = (
+        "hook_embed",
+        "blocks.0.hook_resid_pre",
+        "blocks.0.attn.hook_z",
+        "blocks.0.hook_resid_mid",
+        "blocks.0.mlp.hook_post",
+    )
+    names += (
+        "blocks.0.hook_resid_post",
+        "blocks.1.hook_resid_pre",
+        "blocks.1.ln2.hook_normalized",
+        "blocks.1.hook_resid_post",
+    )
+    for name in ("gpt2", "llama"):
+        depth = depths(models[name])
+        found = [depth(translate(models[name], hook)) for hook in names]
+        assert found == sorted(found)

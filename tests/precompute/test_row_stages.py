@@ -78,5 +78,5 @@ def test_an_sae_without_stages_reads_rows_as_they_are(rows, sae):
     "listed", [["whiten"], [{"stage": "exec"}], "centre", [{"stage": "standardise", "by": "max", "eps": 1}], [3]]
 )
 def test_stages_that_are_not_known_are_refused(listed):
-    with pytest.raises(BadInput, match="stage|does not compute"):
+    with pytest.raises(BadInput, match=r"stage|does not compute"):
         RowStages.of({"input_stages": listed})
