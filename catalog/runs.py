@@ -14,6 +14,7 @@ from loaders.errors import BadInput
 
 FINAL_STATUSES = ("done", "failed", "stopped")
 STALE = timedelta(seconds=60)
+SILENT = "The process ended without a word."
 
 
 class Run(NamedTuple):
@@ -67,6 +68,9 @@ def update_run(catalog: Catalog, run_id: str, step: int, metrics: dict[str, Any]
     """Record the latest step and its metrics, which is also the run's heartbeat. Raises BadInput if never started."""
     with catalog.write() as session:
         record = _started(session, run_id)
+        if record.status == "stopped" and record.error_message == SILENT:  # given up too early: it lives
+            record.status = "running"
+            record.final_metrics = record.completed_at = record.error_message = None
         record.step = step
         record.latest_metrics = as_json(metrics)
         record.heartbeat = now or datetime.now(UTC)
@@ -97,6 +101,36 @@ def runs(catalog: Catalog, now: datetime | None = None) -> list[Run]:
     with catalog.read() as session:
         records = session.scalars(select(RunRecord).order_by(RunRecord.started_at.desc(), RunRecord.run_id))
         return [_run(record, now) for record in records]
+
+
+def repair_stale(catalog: Catalog, now: datetime | None = None) -> list[str]:
+    """Write down what `runs` reports of silent runs: stopped, at the time of their last heartbeat; their ids.
+
+    A run whose process is there on this machine is left alone, and one that was given up too early is running again with
+    its next step.
+    """
+    now = now or datetime.now(UTC)
+    repaired = []
+    with catalog.write() as session:
+        for record in session.scalars(
+            select(RunRecord).where(RunRecord.status == "running").order_by(RunRecord.run_id)
+        ):
+            if now - record.heartbeat > STALE and not _is_alive(record.pid):
+                record.status, record.error_message = "stopped", SILENT
+                record.completed_at = record.heartbeat
+                record.final_metrics = record.latest_metrics
+                repaired.append(record.run_id)
+    return repaired
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # it is somebody else's
+        return True
+    return True
 
 
 def as_json(values: dict[str, Any]) -> dict[str, Any]:

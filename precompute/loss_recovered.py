@@ -34,8 +34,8 @@ class LossRecovered(NamedTuple):
     loss_recovered = (ce_zero - ce_spliced) / (ce_zero - ce_clean): 1 is as good as the model itself, 0 as bad as taking
     the hook point's samples away (zero ablation), as in Rajamanoharan et al., "Improving Dictionary Learning with Gated
     Sparse Autoencoders", 2024 (arXiv:2404.16014), after Bricken et al., "Towards Monosemanticity", 2023.
-    loss_recovered_mean is the same about the hook point's mean over the same samples (mean ablation), a stricter
-    baseline. Both are NaN where the ablation does not raise the loss.
+    loss_recovered_mean is the same about the hook point's mean over the same samples (mean ablation). Both are NaN where
+    the ablation does not raise the loss.
     """
 
     loss_recovered: float

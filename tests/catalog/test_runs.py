@@ -1,5 +1,7 @@
 """Training runs keep their configuration, latest and final metrics, and never claim to run when they do not."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 
 from catalog.catalog import Catalog
-from catalog.runs import finish_run, runs, start_run, update_run
+from catalog.runs import SILENT, finish_run, repair_stale, runs, start_run, update_run
 from loaders.errors import BadInput
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -79,3 +81,40 @@ def test_a_run_cannot_end_as_running(catalog: Catalog) -> None:
     start_run(catalog, "r1", "sae", {})
     with pytest.raises(BadInput, match="ends as done, failed, stopped: found 'running'"):
         finish_run(catalog, "r1", "running", {})
+
+
+def gone() -> int:
+    """Id of a process that has ended."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    return ended.pid
+
+
+def test_a_silent_runs_row_is_closed_at_its_last_heartbeat(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("catalog.runs.os.getpid", gone)
+    start_run(catalog, "r1", "sae", {}, now=NOON)
+    update_run(catalog, "r1", 20, {"fvu": 0.5}, now=NOON + SECOND)
+    start_run(catalog, "r2", "sae", {}, now=NOON + 60 * SECOND)
+    finish_run(catalog, "r2", "done", {}, now=NOON + 61 * SECOND)
+    assert repair_stale(catalog, now=NOON + 61 * SECOND) == []
+    assert repair_stale(catalog, now=NOON + 62 * SECOND) == ["r1"]
+    assert repair_stale(catalog, now=NOON + 99 * SECOND) == []
+    done, run = runs(catalog, now=NOON + 30 * SECOND)  # written: no clock decides any more
+    assert (run.status, run.step, run.completed_at, run.error_message) == ("stopped", 20, NOON + SECOND, SILENT)
+    assert run.final_metrics == {"fvu": 0.5} and done.status == "done"
+
+
+def test_a_run_that_was_given_up_too_early_is_running_again_with_its_next_step(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("catalog.runs.os.getpid", gone)
+    start_run(catalog, "r1", "sae", {}, now=NOON)
+    repair_stale(catalog, now=NOON + 99 * SECOND)
+    update_run(catalog, "r1", 1, {}, now=NOON + 100 * SECOND)
+    (run,) = runs(catalog, now=NOON + 101 * SECOND)
+    assert (run.status, run.completed_at, run.error_message, run.final_metrics) == ("running", None, None, None)
+
+
+def test_a_silent_run_whose_process_lives_is_left_alone(catalog: Catalog) -> None:
+    start_run(catalog, "r1", "sae", {}, now=NOON)
+    assert repair_stale(catalog, now=NOON + 99 * SECOND) == []

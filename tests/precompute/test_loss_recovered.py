@@ -196,7 +196,8 @@ def test_hooks_are_gone_afterwards_and_after_an_error(loaded: LoadedModel, datas
 
 
 def test_an_ablation_that_does_not_hurt_gives_no_share(loaded: LoadedModel, dataset: Dataset) -> None:
-    last = loaded.model.transformer.h[1].mlp.c_proj
+    last = loaded.model.get_submodule("transformer.h.1.mlp.c_proj")
+    assert isinstance(last.weight, Tensor) and isinstance(last.bias, Tensor)
     kept = last.weight.detach().clone(), last.bias.detach().clone()
     last.weight.zero_(), last.bias.zero_()
     found = measure_loss_recovered(loaded, "transformer.h.1.mlp.c_proj", random_sae(), dataset)
