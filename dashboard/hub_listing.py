@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from loaders.errors import LoupeError
 from loaders.hub import Hub
-from loaders.hub_place import open_place
+from loaders.hub_place import open_place, without_password
 from loaders.hub_schema import Artifact
 
 FRESH_S = 30.0  # a listing, or an error, is believed for as long
@@ -41,7 +41,7 @@ class HubListing:
         self._artifacts: list[Artifact] | None = None
         self._faults: list[str] = []
         self._error: str | None = None
-        self._shown = address.rpartition("@")[2]  # until it is known better: nothing that could be a password
+        self._shown = without_password(address)
 
     def snapshot(self) -> Snapshot:
         """What is known; takes at most `FIRST_WAIT_S`, and no time at all once there is a list."""
@@ -67,7 +67,7 @@ class HubListing:
                 self._shown = self._hub.place.shown
             artifacts = self._hub.refresh().artifacts(newest_only=True)
         except LoupeError as refused:
-            error = str(refused)
+            error = without_password(str(refused))
         except Exception:
             log.exception("hub failed")
             error = "The hub cannot be read; the server's log has the details."

@@ -1,12 +1,12 @@
 """Where a hub lies: a folder, or an object store that fsspec reads. Listed at once, read by path, nothing is written here."""
 
 import os
+import re
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol
-from urllib.parse import urlsplit, urlunsplit
 
 from loaders.errors import BadInput, LoupeError, SourceUnavailable
 from loaders.hub_schema import DOCUMENT
@@ -102,9 +102,7 @@ class ObjectPlace:
     """A hub below a URL; one listing finds every version, and the small files are read at the same time."""
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        self.url = url.rstrip("/")
-        self.shown = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])).rstrip("/")
+        self.url, self.shown = url.rstrip("/"), without_password(url).rstrip("/")
         self.files, path = connect(self.url)
         self.path = str(path).rstrip("/")
 
@@ -156,8 +154,9 @@ class ObjectPlace:
         except LoupeError:
             raise
         except Exception as error:
+            reason = without_password(str(error))
             raise SourceUnavailable(
-                f"The hub at '{self.shown}' cannot be {verb} ({error}). Check address, network and credentials."
+                f"The hub at '{self.shown}' cannot be {verb} ({reason}). Check address, network and credentials."
             ) from error
 
 
@@ -173,6 +172,11 @@ def find_address(given: str | None, workspace: Path | None) -> str | None:
     if workspace is not None and (workspace / FOLDER).is_dir():
         return str(workspace / FOLDER)
     return None
+
+
+def without_password(text: str) -> str:
+    """An address, or a sentence with addresses in it, without what stands before an @ in `scheme://user:password@host`."""
+    return re.sub(r"(?<=://)[^/\s@]*@", "", text)
 
 
 def no_hub(shown: str) -> BadInput:
