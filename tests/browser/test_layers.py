@@ -187,8 +187,8 @@ def test_layers_alone_opens_the_matched_set(page: Page) -> None:
 
 def test_an_unknown_set_is_said_in_a_sentence(page: Page) -> None:
     page.goto("/layers/nowhere")
-    expect(page.locator(".empty-title")).to_have_text("There is no set 'nowhere' in this workspace")
-    page.locator(".empty-text").get_by_role("link", name="tiny", exact=True).click()
+    expect(page.locator(".empty-title").first).to_have_text("There is no set 'nowhere' in this workspace")
+    page.locator(".empty-text").first.get_by_role("link", name="tiny", exact=True).click()
     expect(page.locator("#layers-table-title")).to_contain_text("tiny-l0 → tiny-l1")
 
 
@@ -217,14 +217,14 @@ def away(path: Path, root: Path) -> Iterator[None]:
 def test_a_set_that_is_not_matched_yet_says_how_to_match_it(page: Page, planted: Workspace) -> None:
     with away(planted.layers_dir("tiny"), planted.root):
         page.goto("/layers/tiny")
-        expect(page.locator(".empty-title")).to_have_text("The layers of set 'tiny' have not been matched yet")
-        expect(page.locator(".empty-text")).to_contain_text("loupe match-layers --set tiny")
+        expect(page.locator(".empty-title").first).to_have_text("The layers of set 'tiny' have not been matched yet")
+        expect(page.locator(".empty-text").first).to_contain_text("loupe match-layers --set tiny")
 
 
 def test_a_set_of_one_layer_says_that_it_takes_two(page: Page, planted: Workspace) -> None:
     with away(planted.store_dir(STORES[1]), planted.root):
         page.goto("/layers/tiny")
-        expect(page.locator(".empty-title")).to_have_text("Set 'tiny' has one layer")
+        expect(page.locator(".empty-title").first).to_have_text("Set 'tiny' has one layer")
 
 
 def test_matches_of_other_stores_than_these_are_refused(page: Page, planted: Workspace) -> None:
@@ -234,5 +234,5 @@ def test_matches_of_other_stores_than_these_are_refused(page: Page, planted: Wor
     altered["members"][1]["fingerprint"] = "0" * 64
     manifest.write_text(json.dumps(altered))
     page.goto("/layers/tiny")
-    expect(page.locator(".empty-text")).to_contain_text("has changed since set 'tiny' was matched")
+    expect(page.locator(".empty-text").first).to_contain_text("has changed since set 'tiny' was matched")
     manifest.write_text(kept)
