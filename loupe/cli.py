@@ -12,7 +12,7 @@ from types import FrameType
 from loaders.errors import BadInput, LoupeError
 from loaders.mirror import is_url
 from loaders.workspace import Workspace
-from loupe import advice, api_server, arguments, formats, hub, neuronpedia, questions, run_checks, stores, weights
+from loupe import add, advice, api_server, arguments, formats, hub, neuronpedia, questions, run_checks, stores, weights
 
 STEPS = {  # verb: (module, one line of help)
     "dataset": ("precompute.dataset", "text, JSONL, CSV or Parquet -> tokens and metadata"),
@@ -80,6 +80,7 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
     api_server.add_verbs(verbs)
     stores.add_verbs(verbs)
     formats.add_verbs(verbs)
+    add.add_verbs(verbs)
     hub.add_verbs(verbs)
     neuronpedia.add_verbs(verbs)
     questions.add_verbs(verbs)
