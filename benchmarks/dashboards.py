@@ -26,7 +26,7 @@ from precompute.dataset_writer import write_dataset
 from precompute.models import load_model
 from precompute.progress import Progress
 from precompute.sae_files import write_sae
-from precompute.saes.topk import TopK
+from precompute.saes.sae import Sae
 from precompute.vocabulary import tokenizer_info
 
 WIDTH, VOCABULARY, CONTEXT, K = 128, 5_000, 128, 32
@@ -71,9 +71,8 @@ def write_inputs(root: Path, contexts: int, features: int) -> None:
         "quality": {},
         "fingerprints": {"model": loaded.fingerprint, "dataset": "0" * 64},
     }
-    write_sae(
-        workspace.sae_dir("tiny"), TopK(decoder.clone(), torch.zeros(features), decoder, torch.zeros(WIDTH)), K, facts
-    )
+    sae = Sae("topk", decoder.clone(), decoder, torch.zeros(WIDTH), {"b_enc": torch.zeros(features)}, K)
+    write_sae(workspace.sae_dir("tiny"), sae, facts)
 
 
 def run_ours(root: Path) -> None:

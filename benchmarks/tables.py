@@ -29,7 +29,7 @@ from precompute.dataset_writer import write_dataset
 from precompute.progress import Progress
 from precompute.publish import write_json
 from precompute.sae_files import write_sae
-from precompute.saes.topk import TopK
+from precompute.saes.sae import Sae
 from precompute.sample_blocks import write_batch
 from precompute.tables import breakdowns, histograms, idf, influences, neighbours, stats, tokens
 from precompute.tables import map as feature_map
@@ -57,12 +57,11 @@ def write_workspace(root: Path, features: int, samples: int, k: int) -> Workspac
     dataset = workspace.dataset("words")
     fingerprints = {"model": "0" * 64, "dataset": dataset.fingerprint}
     decoder = torch.nn.functional.normalize(torch.randn(features, WIDTH), dim=1)
-    weights = TopK(decoder.clone(), torch.zeros(features), decoder, torch.zeros(WIDTH))
+    sae = Sae("topk", decoder.clone(), decoder, torch.zeros(WIDTH), {"b_enc": torch.zeros(features)}, k)
     facts = {"model_name": "model", "model_id": "model", "hook_name": "transformer.h.0", "set": None, "layer_index": 0}
     write_sae(
         workspace.sae_dir("synthetic"),
-        weights,
-        k,
+        sae,
         facts | {"quality": {"fvu": 0.1}, "fingerprints": {**fingerprints}, "seed": 0},
     )
     fingerprints["sae"] = workspace.sae("synthetic").metadata["fingerprints"]["sae"]

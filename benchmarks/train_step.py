@@ -11,8 +11,9 @@ from collections.abc import Callable
 import torch
 
 from benchmarks.result import write_result
-from precompute.saes.topk import TopK, initial
-from precompute.sparse_step import SparseStep, reference_step
+from precompute.saes import topk
+from precompute.saes.sae import Sae
+from precompute.saes.settings import Settings
 
 
 def main() -> None:
@@ -37,16 +38,17 @@ def main() -> None:
 def measure(batch: int, width: int, features: int, k: int, rounds: int) -> dict[str, float]:
     """Median seconds of each variant over interleaved rounds, after two rounds of warm-up."""
     generator = torch.Generator().manual_seed(0)
-    x = torch.randn(batch, width, generator=generator)
-    weights, dense = initial(width, features, generator), initial(width, features, generator)
-    step, out = SparseStep(batch, width, features, k), torch.empty(batch, features)
-    sparse_adam = torch.optim.Adam(weights, lr=1e-3, fused=True)
-    dense_adam = torch.optim.Adam(dense, lr=1e-3, fused=True)
+    x, nothing = torch.randn(batch, width, generator=generator), torch.arange(0)
+    settings = Settings(width, features, k, batch)
+    sae, dense = topk.begin(settings, generator), topk.begin(settings, generator)
+    step, out = topk.make_step(settings), torch.empty(batch, features)
+    sparse_adam = torch.optim.Adam(list(sae.parameters.values()), lr=1e-3, fused=True)
+    dense_adam = torch.optim.Adam(list(dense.parameters.values()), lr=1e-3, fused=True)
     variants: dict[str, Callable[[], object]] = {
-        "encode_product": lambda: torch.addmm(weights.b_enc, x, weights.w_enc.t(), out=out),
-        "sparse_gradients": lambda: step(weights, x),
-        "sparse_step": lambda: update(sparse_adam, weights, step(weights, x).gradients),
-        "dense_autograd_step": lambda: update(dense_adam, dense, reference_step(dense, x, k)[1]),
+        "encode_product": lambda: torch.addmm(sae.biases["b_enc"], x, sae.w_enc.t(), out=out),
+        "sparse_gradients": lambda: step(sae, x, nothing),
+        "sparse_step": lambda: update(sparse_adam, sae, step(sae, x, nothing).gradients),
+        "dense_autograd_step": lambda: update(dense_adam, dense, dense_gradients(dense, x, k)),
     }
     seconds: dict[str, list[float]] = {name: [] for name in variants}
     for number in range(rounds + 2):
@@ -58,13 +60,23 @@ def measure(batch: int, width: int, features: int, k: int, rounds: int) -> dict[
     return {name: statistics.median(times) for name, times in seconds.items()}
 
 
-def update(adam: torch.optim.Adam, weights: TopK, gradients: TopK) -> None:
+def dense_gradients(sae: Sae, x: torch.Tensor, k: int) -> dict[str, torch.Tensor]:
+    """The same gradients by autograd over dense codes."""
+    leaves = {name: tensor.detach().requires_grad_() for name, tensor in sae.parameters.items()}
+    pre = (x - leaves["b_dec"]) @ leaves["w_enc"].t() + leaves["b_enc"]
+    values, indices = torch.topk(pre, k, dim=1)
+    codes = torch.zeros_like(pre).scatter(1, indices, values.relu())
+    loss = (codes @ leaves["w_dec"] + leaves["b_dec"] - x).square().mean()
+    return dict(zip(leaves, torch.autograd.grad(loss, list(leaves.values())), strict=True))
+
+
+def update(adam: torch.optim.Adam, sae: Sae, gradients: dict[str, torch.Tensor]) -> None:
     """One Adam step and the projection of the decoder, the same for both ways of making gradients."""
-    gradients.w_dec.sub_(weights.w_dec * (gradients.w_dec * weights.w_dec).sum(1, keepdim=True))
-    for weight, gradient in zip(weights, gradients, strict=True):
-        weight.grad = gradient
+    gradients["w_dec"].sub_(sae.w_dec * (gradients["w_dec"] * sae.w_dec).sum(1, keepdim=True))
+    for name, weight in sae.parameters.items():
+        weight.grad = gradients[name]
     adam.step()
-    weights.w_dec.div_(torch.linalg.vector_norm(weights.w_dec, dim=1, keepdim=True))
+    sae.w_dec.div_(torch.linalg.vector_norm(sae.w_dec, dim=1, keepdim=True))
 
 
 if __name__ == "__main__":

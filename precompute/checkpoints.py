@@ -26,11 +26,16 @@ def save_checkpoint(directory: Path, step: int, state: dict[str, Any]) -> None:
 
 def load_checkpoint(directory: Path) -> dict[str, Any] | None:
     """The newest checkpoint's state (tensors and plain values only), or None; raises StoreDamaged when unreadable."""
-    paths = sorted(directory.glob("step_*.pt"))
-    if not paths:
+    path = newest_checkpoint(directory)
+    if path is None:
         return None
     try:
-        state: dict[str, Any] = torch.load(paths[-1], weights_only=True)
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a torn file
-        raise StoreDamaged(f"Checkpoint '{paths[-1]}' cannot be read. Delete it to train from the start.") from error
+        raise StoreDamaged(f"Checkpoint '{path}' cannot be read. Delete it to train from the start.") from error
     return state
+
+
+def newest_checkpoint(directory: Path) -> Path | None:
+    """The checkpoint of the latest step, or None where there is none."""
+    return max(directory.glob("step_*.pt"), default=None)

@@ -1,4 +1,4 @@
-"""How well an SAE reconstructs: fraction of variance unexplained and L0, accumulated over blocks of rows."""
+"""How well an SAE reconstructs: fraction of variance unexplained, L0 and what fires, accumulated over blocks of rows."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -7,11 +7,9 @@ import torch
 from torch import Tensor
 
 from precompute.saes import INFERENCE
-from precompute.saes.sae import Sae
-from precompute.saes.sae import decode as decode_sparse
-from precompute.saes.topk import TopK, decode, encode
+from precompute.saes.sae import Sae, decode
 
-ENCODED_ROWS = 4_096  # rows encoded at once
+ENCODED = 2**24  # pre-activations at once
 
 
 class Reconstruction(NamedTuple):
@@ -20,46 +18,31 @@ class Reconstruction(NamedTuple):
     fvu: float
     l0: float
     rows: int
-
-
-@torch.no_grad()
-def measure_reconstruction(weights: TopK, k: int, blocks: Iterable[Tensor]) -> Reconstruction:
-    """Encode and decode all blocks [n, d_in] of rows in the units of `weights`; sums are float64.
-
-    Deviations are taken about b_dec first (which is near the mean) and then corrected to the rows' own mean, so that
-    one pass suffices without cancellation.
-    """
-    residual = deviation = 0.0
-    active = rows = 0
-    total = torch.zeros_like(weights.b_dec, dtype=torch.float64)
-    pre = torch.empty(ENCODED_ROWS, len(weights.b_enc))
-    for block in blocks:
-        for x in block.split(ENCODED_ROWS):
-            codes = encode(weights, x, k, out=pre[: len(x)])
-            residual += float((decode(weights, codes) - x).double().square().sum())
-            shifted = (x - weights.b_dec).double()
-            total += shifted.sum(0)
-            deviation += float(shifted.square().sum())
-            active += int((codes.values > 0).sum())
-            rows += len(x)
-    return Reconstruction(residual / (deviation - float(total @ total) / rows), active / rows, rows)
+    fired: Tensor  # (d_sae) int64: rows on which each feature fires
 
 
 @torch.no_grad()
 def measure_sae(sae: Sae, blocks: Iterable[Tensor]) -> Reconstruction:
-    """The same for an SAE of any architecture, about the mean of the first block before it is corrected."""
+    """Encode and decode all blocks [n, d_in] of rows in the units of `sae`; sums are float64.
+
+    Deviations are taken about the mean of the first block and then corrected to the rows' own mean, so that one pass
+    suffices without cancellation.
+    """
     residual = deviation = 0.0
-    active = rows = 0
+    rows = 0
     centre: Tensor | None = None
     total = torch.zeros(sae.d_in, dtype=torch.float64)
+    fired = torch.zeros(sae.d_sae, dtype=torch.int64)
+    size = max(ENCODED // sae.d_sae, 1)
+    pre = torch.empty(size, sae.d_sae)
     for block in blocks:
-        for x in block.split(ENCODED_ROWS):
+        for x in block.split(size):
             centre = x.mean(0) if centre is None else centre
-            codes = INFERENCE[sae.architecture].encode_sparse(sae, x)
-            residual += float((decode_sparse(sae, codes) - x).double().square().sum())
+            codes = INFERENCE[sae.architecture].encode_sparse(sae, x, out=pre[: len(x)])
+            residual += float((decode(sae, codes) - x).double().square().sum())
             shifted = (x - centre).double()
             total += shifted.sum(0)
             deviation += float(shifted.square().sum())
-            active += len(codes.indices)
+            fired += torch.bincount(codes.indices, minlength=sae.d_sae)
             rows += len(x)
-    return Reconstruction(residual / (deviation - float(total @ total) / rows), active / rows, rows)
+    return Reconstruction(residual / (deviation - float(total @ total) / rows), float(fired.sum()) / rows, rows, fired)

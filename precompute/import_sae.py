@@ -10,7 +10,7 @@ from loaders.workspace import Workspace
 from precompute.disk import require_space
 from precompute.formats import read_raw
 from precompute.formats.raw import fold
-from precompute.sae_files import write_imported
+from precompute.sae_files import write_sae
 
 UNKNOWN = "unknown"
 KEPT = ("training", "quality", "fingerprints")  # objects of a workspace's own metadata
@@ -50,7 +50,7 @@ def import_sae(config: Config, workspace: Workspace) -> Path:
         raw = replace(raw, scale=config.scale)
     sae = fold(raw)
     require_space(directory, 8 * sae.d_in * sae.d_sae, f"SAE '{directory.name}'")
-    write_imported(directory, sae, _metadata(config, raw.metadata, raw.format))
+    write_sae(directory, sae, _metadata(config, raw.metadata, raw.format))
     return directory
 
 

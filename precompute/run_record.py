@@ -16,11 +16,17 @@ class RunRecord:
     def __init__(self, catalog: Catalog | None, run: str) -> None:
         self.catalog, self.run = catalog, run
         self.metrics: dict[str, Any] = {}
+        self.failure: str | None = None
+        self.is_complete = False  # its SAE is written; what fails later is another run's
 
     def update(self, step: int, metrics: dict[str, Any]) -> None:
         self.metrics = {**self.metrics, **metrics}
         if self.catalog:
             update_run(self.catalog, self.run, step, self.metrics)
+
+    def fail(self, message: str) -> None:
+        """Let the run end as failed, whatever becomes of those that are trained with it."""
+        self.failure = message
 
 
 @contextmanager
@@ -37,5 +43,9 @@ def recorded_run(config: Config, catalog: Catalog | None) -> Iterator[RunRecord]
         status, message = "failed", str(error)
         raise
     finally:
+        if record.failure is not None:
+            status, message = "failed", record.failure
+        elif record.is_complete:
+            status, message = "done", None
         if catalog:
             finish_run(catalog, record.run, status, record.metrics, error_message=message)

@@ -6,7 +6,6 @@ from json import dumps
 from typing import Any
 
 from loaders.errors import BadInput
-from precompute.saes import ARCHITECTURES
 
 
 @dataclass(frozen=True)
@@ -25,24 +24,48 @@ class Config:
     """Set that the SAE belongs to; empty for an SAE that stands alone."""
     layer_index: int = 0
     """Place in the set, from the model's input to its output."""
+    model: str = ""
+    """Model to stream activations from (`minilm`, a hub id, a folder); empty: those that `loupe capture` saved."""
+    buffer: int = 131_072
+    """Rows of the shuffling buffer of streamed activations; more mix contexts better and take more memory."""
     architecture: str = "topk"
-    """Name in `precompute.saes.ARCHITECTURES`."""
+    """standard, topk, batch_topk, matryoshka, jumprelu or gated."""
     k: int = 32
-    """Active latents per row."""
+    """Active latents per row of topk; on average of batch_topk and matryoshka."""
     expansion: int = 8
     """Features per dimension of the activations."""
+    sparsity: float = 0.0
+    """Coefficient of the sparsity loss of standard, gated and jumprelu; 0 takes the architecture's own."""
+    bandwidth: float = 0.0
+    """Width of jumprelu's kernel around the threshold; 0 takes the architecture's own."""
+    levels: int = 5
+    """Nested dictionaries of matryoshka, each twice as wide as the one before."""
     steps: int = 800
     """Optimiser steps."""
     batch: int = 2048
-    """Rows per step."""
-    lr: float = 4e-3
-    """Peak learning rate of Adam: linear warm-up, then linear decay to zero."""
+    """Rows per step, over all processes; 0 takes the largest power of two that `memory` allows."""
+    memory: str = ""
+    """Most memory of a process, such as `2GB`, from which a batch of 0 is chosen."""
+    lr: float = 1e-2
+    """Peak learning rate of Adam: linear warm-up, a plateau, linear decay to zero."""
     warmup: float = 0.05
     """Share of the steps that the warm-up takes."""
+    decay: float = 0.3
+    """Share of the steps, the last ones, in which the learning rate decays; 1 decays from the first step on."""
+    encoder_scale: float = 0.5
+    """Norm of the encoder's rows before the first step; small ones let features find their directions sooner."""
     clip: float = 1.0
     """Gradient norm above which gradients are scaled down: a guard, many times what a healthy run shows."""
     dead_after: int = 100
     """Steps without firing after which a feature counts as dead while training."""
+    aux_k: int = 0
+    """Dead features that may describe what is left over of a row; 0 takes half the activations' width."""
+    aux_weight: float = 1 / 32
+    """Coefficient of that auxiliary loss, which revives dead features; 0 leaves it out."""
+    device: str = "cpu"
+    """Where it trains: cpu, cuda, cuda:<number>, mps, or auto for the fastest there is."""
+    dtype: str = "float32"
+    """Numbers of the encoder's product: float32 or bfloat16. Weights and everything else are float32."""
     seed: int = 0
     """Seed of the initial weights, the order of the rows and everything else that is drawn."""
     threads: int = 0
@@ -53,15 +76,34 @@ class Config:
     """Steps between two measurements on held-out rows."""
     checkpoint_every: int = 200
     """Steps between two checkpoints."""
+    trackers: tuple[str, ...] = ()
+    """Trackers beside metrics.jsonl and the catalog: tensorboard, mlflow, wandb."""
 
 
 PRESETS: dict[str, dict[str, Any]] = {
     "quick": {"steps": 300, "batch": 2048},
     "standard": {"steps": 800, "batch": 2048},
+    "full": {"steps": 10_000, "batch": 4096, "expansion": 16, "lr": 3e-3, "warmup": 0.02, "evaluate_every": 500},
+    "large_model": {
+        "steps": 50_000,
+        "batch": 8192,
+        "expansion": 32,
+        "k": 64,
+        "lr": 1e-3,
+        "warmup": 0.02,
+        "dead_after": 1000,
+        "buffer": 1_048_576,
+        "device": "auto",
+        "dtype": "bfloat16",
+        "log_every": 50,
+        "evaluate_every": 1000,
+        "checkpoint_every": 1000,
+    },
 }
-"""Settings by name: `quick` for a first look, `standard` for figures worth reporting."""
+"""Settings by name: `quick` for a first look, `standard` for figures worth reporting, `full` for an SAE to keep,
+`large_model` for wide activations on an accelerator."""
 
-NOT_FUNCTIONAL = {"threads", "log_every", "evaluate_every", "checkpoint_every"}
+NOT_FUNCTIONAL = {"threads", "log_every", "evaluate_every", "checkpoint_every", "memory", "trackers"}
 """Fields that change how a run is watched or how fast it is, not what it computes."""
 
 
@@ -77,16 +119,20 @@ def run_id(config: Config) -> str:
 
 def check(config: Config) -> None:
     """Raise BadInput for a setting that no run can have."""
-    if config.architecture not in ARCHITECTURES:
-        raise BadInput(
-            f"Architecture '{config.architecture}' is unknown. Choose one of {', '.join(sorted(ARCHITECTURES))}."
-        )
-    whole = ("k", "expansion", "steps", "batch", "dead_after", "log_every", "evaluate_every", "checkpoint_every")
-    for name in whole:
+    positive = ("k", "expansion", "levels", "steps", "dead_after", "log_every", "evaluate_every", "checkpoint_every")
+    for name in (*positive, "buffer"):
         if getattr(config, name) < 1:
             raise BadInput(f"{name} is {getattr(config, name)}; it must be at least 1.")
-    for name in ("lr", "clip"):
+    for name in ("lr", "clip", "encoder_scale"):
         if not getattr(config, name) > 0:
             raise BadInput(f"{name} is {getattr(config, name)}; it must be above 0.")
-    if not 0 <= config.warmup <= 1:
-        raise BadInput(f"warmup is {config.warmup}; it is a share of the steps, from 0 to 1.")
+    for name in ("sparsity", "bandwidth", "aux_k", "aux_weight", "batch"):
+        if not getattr(config, name) >= 0:
+            raise BadInput(f"{name} is {getattr(config, name)}; it must be 0 or more.")
+    for name in ("warmup", "decay"):
+        if not 0 <= getattr(config, name) <= 1:
+            raise BadInput(f"{name} is {getattr(config, name)}; it is a share of the steps, from 0 to 1.")
+    if config.dtype not in ("float32", "bfloat16"):
+        raise BadInput(f"dtype is '{config.dtype}'; training computes in float32 or bfloat16.")
+    if not config.batch and not config.memory:
+        raise BadInput("A batch of 0 is chosen by a bound on memory: give --memory, such as 2GB, or a batch.")

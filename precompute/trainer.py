@@ -1,77 +1,119 @@
-"""One training run in memory: weights, Adam, dead features; advances step by step and can be saved and restored."""
+"""One SAE in training: weights, Adam, dead features; advances batch by batch and can be saved and restored."""
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from loaders.errors import BadInput
-from precompute.saes.topk import TopK, initial
-from precompute.sparse_step import SparseStep, StepResult
+from precompute.devices import choose_device, choose_dtype
+from precompute.processes import Processes
+from precompute.revival import REVIVED_UNTIL, begin_anew
+from precompute.saes import ARCHITECTURES
+from precompute.saes.dense_step import with_parameters
+from precompute.saes.sae import Sae
+from precompute.saes.settings import Settings
+from precompute.saes.steps import StepResult
 from precompute.train_config import Config
-from precompute.training_rows import TrainingRows
 
-REVIVED_UNTIL = 0.7  # share of the run after which dead features are left alone, so that they can settle
+HOPELESS = 10.0  # FVU of a batch above which a run diverges: an SAE that says nothing has 1
 
 
 class StepFigures(NamedTuple):
-    """What one step says about itself."""
+    """What one step says about itself, over the rows of all processes."""
 
-    loss: float  # mean squared residual of normalised rows
+    loss: float  # what is minimised
     fvu: float  # of the batch, about the training mean
     l0: float  # mean active latents per row
     lr: float
     dead: int  # features that did not fire in the last `dead_after` steps
     grad_norm: float  # before clipping
+    parts: dict[str, float]  # parts of the loss beside the mean squared residual
 
 
 class Trainer:
-    """Trains with `SparseStep` and fused Adam; decoder rows stay at unit norm, so their gradients lose the radial part."""
+    """Trains by the architecture's step and fused Adam; decoder rows stay at unit norm, so their gradients lose the radial part.
 
-    def __init__(self, config: Config, rows: TrainingRows) -> None:
-        d_sae = config.expansion * rows.width
-        if config.k > d_sae:
-            raise BadInput(
-                f"k is {config.k} but the SAE has {d_sae} features. Choose a smaller k or a larger expansion."
-            )
-        self.config, self.rows, self.done = config, rows, 0
-        self.weights = initial(rows.width, d_sae, torch.Generator().manual_seed(config.seed))
-        self.last_fired = torch.zeros(d_sae, dtype=torch.int64)  # the step, counted from 1
-        self._step = SparseStep(config.batch, rows.width, d_sae, config.k)
-        self._adam = torch.optim.Adam(self.weights, lr=config.lr, fused=True)
+    With several processes each sees its share of every batch; gradients are averaged, so that all take the same step.
+    """
 
-    def advance(self) -> StepFigures:
-        """Take one step. Raises BadInput when the loss is no longer a number."""
-        config, weights = self.config, self.weights
-        x = self.rows.batch(self.done)  # (batch, d_in)
-        result = self._step(weights, x)
+    def __init__(self, config: Config, width: int, processes: Processes | None = None) -> None:
+        self.processes = processes or Processes()
+        self.settings = settings_of(config, width, self.processes.size)
+        self.config, self.done = config, 0
+        self.architecture = ARCHITECTURES[config.architecture]
+        weights = self.architecture.begin(self.settings, torch.Generator().manual_seed(config.seed))
+        weights.w_enc.mul_(config.encoder_scale)
+        self.weights = self._placed(weights)
+        self._first = {name: float(bias[0]) for name, bias in weights.biases.items()}
+        self.last_fired = torch.zeros(self.settings.d_sae, dtype=torch.int64, device=self.settings.device)
+        self.begun = torch.zeros_like(self.last_fired)  # the step at which a feature was last begun anew
+        shared = self.processes if self.processes.size > 1 else None
+        self._step: Callable[..., StepResult] = self.architecture.make_step(self.settings, shared)
+        self._adam = torch.optim.Adam(list(self.weights.parameters.values()), lr=config.lr, fused=True)
+
+    def _placed(self, weights: Sae) -> Sae:
+        return with_parameters(weights, {k: v.to(self.settings.device) for k, v in weights.parameters.items()})
+
+    @torch.no_grad()
+    def advance(self, x: Tensor) -> StepFigures:
+        """Take one step on normalised rows `x` [batch, d_in], this process's share.
+
+        Raises BadInput, before anything is changed, when the loss is no longer a number or the reconstruction is hopeless.
+        """
+        config, dead = self.config, self.dead()
+        result = self._step(self.weights, x.to(self.settings.device), dead, self.done / config.steps)
+        fired = torch.zeros_like(self.last_fired)
+        fired[result.fired] = 1
+        means = [result.loss, result.mse, float(x.square().mean()), len(result.fired) / len(x), *result.parts.values()]
+        loss, mse, variance, l0, *parts = self.processes.average(means)
+        self._require_sense(loss, mse / variance)
+        self.processes.share(list(result.gradients.values()), fired)
         lr = learning_rate(config, self.done)
-        self.done += 1
-        if not math.isfinite(result.loss):
-            raise BadInput(
-                f"Training '{config.sae_id}' diverged at step {self.done}: the loss is {result.loss}. Choose a smaller lr"
-                f" than {config.lr:g} and delete the SAE's directory."
-            )
-        is_active = result.codes.values > 0
-        self.last_fired[result.codes.indices[is_active].long()] = self.done
         norm = self._update(result.gradients, lr)
-        dead = self.dead()
-        if len(dead) and self.done % config.dead_after == 0 and self.done <= REVIVED_UNTIL * config.steps:
-            self._revive(dead, result)
-        fvu = result.loss / float(x.square().mean())
-        return StepFigures(result.loss, fvu, float(is_active.sum()) / config.batch, lr, len(dead), norm)
+        self.done += 1
+        self.last_fired[fired > 0] = self.done
+        self._begin_anew(result.residual)
+        named = dict(zip(result.parts, parts, strict=True))
+        return StepFigures(loss, mse / variance, l0, lr, len(dead), norm, named)
 
     def dead(self) -> Tensor:
         """Ids of the features that did not fire in the last `dead_after` steps."""
         return torch.nonzero(self.last_fired <= self.done - self.config.dead_after).view(-1)
 
-    def _update(self, gradients: TopK, lr: float) -> float:
+    def _begin_anew(self, residual: Tensor) -> None:
+        """What stayed dead for as long again as it takes to count as dead begins anew."""
+        config = self.config
+        if not config.aux_weight or self.done % config.dead_after or self.done > REVIVED_UNTIL * config.steps:
+            return
+        since = torch.maximum(self.last_fired, self.begun)
+        lost = torch.nonzero(since <= self.done - 2 * config.dead_after).view(-1)
+        if len(lost):
+            seed = config.seed * 1_000_003 + self.done
+            begin_anew(self.weights, self._adam, self._first, lost, residual, seed, self.processes)
+            self.begun[lost] = self.done
+
+    def finished(self, sample: Tensor) -> Sae:
+        """The SAE as it would be used now, on normalised rows; `sample` [n, d_in] sets the threshold of a batch top-k one."""
+        copied = {name: tensor.detach().cpu().clone() for name, tensor in self.weights.parameters.items()}
+        finished: Sae = self.architecture.finish(with_parameters(self.weights, copied), sample)
+        return finished
+
+    def _require_sense(self, loss: float, fvu: float) -> None:
+        if math.isfinite(loss) and fvu < HOPELESS:
+            return
+        found = f"the loss is {loss:.3g}" if not math.isfinite(loss) else f"the FVU of a batch is {fvu:.3g}"
+        raise Diverged(self.config.sae_id, self.done + 1, found, self.config.lr)
+
+    def _update(self, gradients: dict[str, Tensor], lr: float) -> float:
         w_dec = self.weights.w_dec
-        gradients.w_dec.sub_(w_dec * (gradients.w_dec * w_dec).sum(1, keepdim=True))
-        norm = float(torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(part) for part in gradients])))
-        for weight, gradient in zip(self.weights, gradients, strict=True):
+        along = gradients["w_dec"]
+        along.addcmul_(w_dec, torch.linalg.vecdot(along, w_dec)[:, None], value=-1)
+        norm = float(torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients.values()])))
+        for name, weight in self.weights.parameters.items():
+            gradient = gradients[name]
             weight.grad = gradient if norm <= self.config.clip else gradient.mul_(self.config.clip / norm)
         for group in self._adam.param_groups:
             group["lr"] = lr
@@ -79,37 +121,64 @@ class Trainer:
         w_dec.div_(torch.linalg.vector_norm(w_dec, dim=1, keepdim=True))
         return norm
 
-    def _revive(self, dead: Tensor, result: StepResult) -> None:
-        """Point dead features at what badly reconstructed rows of the batch still miss; their Adam moments restart.
-
-        Rows are drawn with a probability proportional to their squared residual, as by Bricken et al. (2023,
-        "Towards Monosemanticity", neuron resampling).
-        """
-        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + self.done)
-        chosen = torch.multinomial(result.residual.square().sum(1), len(dead), replacement=True, generator=generator)
-        directions = normalize(-result.residual[chosen], dim=1)
-        typical = torch.linalg.vector_norm(self.weights.w_enc, dim=1).median()
-        for weight, value in zip(self.weights, (directions * typical, 0.0, directions, None), strict=True):
-            if value is not None:
-                weight[dead] = value
-                for moment in ("exp_avg", "exp_avg_sq"):
-                    self._adam.state[weight][moment][dead] = 0.0
-        self.last_fired[dead] = self.done
-
     def state(self) -> dict[str, Any]:
         """Everything that `restore` needs to go on bit-exactly; the rows' order follows from seed and step."""
-        return {"weights": list(self.weights), "adam": self._adam.state_dict(), "last_fired": self.last_fired}
+        return {
+            "weights": self.weights.parameters,
+            "adam": self._adam.state_dict(),
+            "last_fired": self.last_fired,
+            "begun": self.begun,
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint's `state` at its step."""
-        for weight, saved in zip(self.weights, state["weights"], strict=True):
-            weight.copy_(saved)
+        for name, weight in self.weights.parameters.items():
+            weight.copy_(state["weights"][name])
         self._adam.load_state_dict(state["adam"])
         self.last_fired.copy_(state["last_fired"])
+        self.begun.copy_(state["begun"])
         self.done = state["step"]
 
 
+class Diverged(BadInput):
+    """A run whose loss is no longer a number, or whose reconstruction is worse than none by far."""
+
+    def __init__(self, sae_id: str, step: int, found: str, lr: float, checkpoint: str = "") -> None:
+        self.parts = (sae_id, step, found, lr)
+        kept = f"The last good checkpoint is '{checkpoint}'." if checkpoint else "No checkpoint had been written yet."
+        super().__init__(
+            f"Training '{sae_id}' diverged at step {step}: {found}. {kept} Choose a smaller lr than {lr:g} and another id,"
+            " or delete the SAE's directory."
+        )
+
+
+def settings_of(config: Config, width: int, processes: int) -> Settings:
+    """What the architecture reads of a run; raises BadInput for what does not fit its width or number of processes."""
+    d_sae = config.expansion * width
+    if config.k > d_sae:
+        raise BadInput(f"k is {config.k} but the SAE has {d_sae} features. Choose a smaller k or a larger expansion.")
+    if config.batch % processes:
+        raise BadInput(
+            f"A batch of {config.batch} cannot be shared by {processes} processes evenly. Choose a multiple."
+        )
+    architecture = ARCHITECTURES[config.architecture]
+    return Settings(
+        width,
+        d_sae,
+        config.k,
+        config.batch // processes,
+        config.sparsity or getattr(architecture, "SPARSITY", 0.0),
+        config.bandwidth or getattr(architecture, "BANDWIDTH", 0.0),
+        config.levels,
+        min(config.aux_k or width // 2, d_sae),
+        config.aux_weight,
+        choose_dtype(config.dtype),
+        choose_device(config.device),
+    )
+
+
 def learning_rate(config: Config, step: int) -> float:
-    """Linear warm-up times linear decay from 1 at the first step to 1 / steps at the last."""
+    """A trapezium: linear warm-up, then `lr`, then linear decay that would reach 0 one step after the last."""
     warm = min(1.0, (step + 1) / max(config.warmup * config.steps, 1))
-    return config.lr * warm * (config.steps - step) / config.steps
+    cool = min(1.0, (config.steps - step) / max(config.decay * config.steps, 1))
+    return config.lr * warm * cool

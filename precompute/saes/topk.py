@@ -1,70 +1,51 @@
 """The top-k SAE (Gao et al. 2024, arXiv 2406.04093): the k largest pre-activations of a row, after a ReLU, are its code.
 
-    pre = (x - b_dec) w_enc^T + b_enc        x_hat = ReLU(topk(pre)) w_dec + b_dec
+pre = (x - b_dec) w_enc^T + b_enc        x_hat = ReLU(topk(pre)) w_dec + b_dec
 
-It is trained on normalised rows and exported in the model's own units (`fold`)."""
-
-from typing import NamedTuple
+loss = mean (x_hat - x)^2 + the auxiliary loss of `precompute.saes.aux_k`, whose pre-activations are these."""
 
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding_bag, normalize
 
 from precompute.row_topk import row_topk
-from precompute.saes.sae import Active, Sae
+from precompute.saes.batch_select import Everyone, Selected
+from precompute.saes.sae import Active, Sae, initial
+from precompute.saes.settings import Settings
+from precompute.saes.sparse_step import SparseStep
 
 BIASES = ("b_enc",)
 
 
-class TopK(NamedTuple):
-    """Weights, float32; a latent's encoder and decoder directions are rows, so that sparse gradients touch whole rows."""
-
-    w_enc: Tensor  # (d_sae, d_in), the transpose of SAELens's W_enc
-    b_enc: Tensor  # (d_sae)
-    w_dec: Tensor  # (d_sae, d_in), unit rows
-    b_dec: Tensor  # (d_in)
+def begin(settings: Settings, generator: torch.Generator) -> Sae:
+    """Weights before the first step."""
+    w_enc, w_dec, b_dec = initial(settings.d_in, settings.d_sae, generator)
+    return Sae("topk", w_enc, w_dec, b_dec, {"b_enc": torch.zeros(settings.d_sae)}, settings.k)
 
 
-class Codes(NamedTuple):
-    """Active latents per row, in no order; a latent among the k largest that the ReLU closed has the value 0."""
-
-    indices: Tensor  # (rows, k) int64
-    values: Tensor  # (rows, k) float32, >= 0
+def make_step(settings: Settings, everyone: Everyone | None = None) -> SparseStep:
+    """The all-sparse step with k active latents in every row."""
+    return SparseStep(settings, lambda pre: select_rows(pre, settings.k))
 
 
-def initial(d_in: int, d_sae: int, generator: torch.Generator) -> TopK:
-    """Start from random unit decoder rows, the encoder their transpose, zero biases.
-
-    Measured on real activations: random directions reach half the FVU that rows of the data do in the same steps.
-    """
-    w_dec = normalize(torch.randn(d_sae, d_in, generator=generator), dim=1)
-    return TopK(w_dec.clone(), torch.zeros(d_sae), w_dec, torch.zeros(d_in))
-
-
-def encode(weights: TopK, x: Tensor, k: int, out: Tensor | None = None) -> Codes:
-    """Code rows `x` [rows, d_in]; `out` [rows, d_sae] receives the pre-activations where one wants to reuse the memory."""
-    pre = torch.addmm(weights.b_enc, x - weights.b_dec, weights.w_enc.t(), out=out)
+def select_rows(pre: Tensor, k: int) -> Selected:
+    """The k largest of each row of `pre` [rows, d_sae], after a ReLU."""
     values, indices = row_topk(pre, k)
-    return Codes(indices, values.relu_())
+    starts = torch.arange(0, values.numel() + 1, k, dtype=torch.int32, device=pre.device)
+    return Selected(starts, indices.view(-1).int(), values.view(-1).float().relu_())
 
 
-def decode(weights: TopK, codes: Codes) -> Tensor:
-    """Reconstruct rows [rows, d_in] from the active latents alone."""
-    return embedding_bag(codes.indices, weights.w_dec, per_sample_weights=codes.values, mode="sum") + weights.b_dec
-
-
-def fold(weights: TopK, mean: Tensor, scale: float) -> TopK:
-    """Weights that do in the model's units what `weights` do on (x - mean) * scale; activations shrink by `scale`."""
-    return TopK(weights.w_enc, weights.b_enc / scale, weights.w_dec, mean + weights.b_dec / scale)
+def finish(sae: Sae, rows: Tensor) -> Sae:
+    """Training and inference are the same function."""
+    return sae
 
 
 def encode_sparse(sae: Sae, x: Tensor, out: Tensor | None = None) -> Active:
     """Codes of rows `x` [rows, d_in], those that the ReLU closed left out; `out` [rows, d_sae] is memory to reuse."""
     if sae.k is None:
         raise ValueError("a top-k SAE has k")
-    codes = encode(TopK(sae.w_enc, sae.biases["b_enc"], sae.w_dec, sae.b_dec), x, sae.k, out)
-    columns, order = codes.indices.sort(dim=1)
-    values = codes.values.gather(1, order)
+    values, indices = row_topk(torch.addmm(sae.biases["b_enc"], x - sae.b_dec, sae.w_enc.t(), out=out), sae.k)
+    columns, order = indices.sort(dim=1)
+    values = values.gather(1, order)
     is_active = values > 0
     indptr = torch.zeros(len(x) + 1, dtype=torch.int64)
     torch.cumsum(is_active.sum(1), 0, out=indptr[1:])

@@ -12,7 +12,7 @@ from loaders.errors import BadInput, StoreDamaged
 from loaders.manifest import file_sha256
 from precompute import harvest
 from precompute.progress import Progress
-from precompute.sae_files import read_sae
+from precompute.sae_files import load_sae
 from precompute.train import Config, run
 
 TRAINING = Config(
@@ -37,10 +37,10 @@ def trained(planted, monkeypatch):
 
 
 def dense_activations(planted):
-    weights, k, _ = read_sae(planted.workspace.sae_dir("planted-l0"))
+    weights, _ = load_sae(planted.workspace.sae_dir("planted-l0"))
     x = torch.from_numpy(planted.rows.astype(np.float32))
-    values, indices = ((x - weights.b_dec) @ weights.w_enc.t() + weights.b_enc).topk(k)
-    return torch.zeros(len(x), len(weights.b_enc)).scatter(1, indices, values.relu()).numpy()
+    values, indices = ((x - weights.b_dec) @ weights.w_enc.t() + weights.biases["b_enc"]).topk(weights.k)
+    return torch.zeros(len(x), weights.d_sae).scatter(1, indices, values.relu()).numpy()
 
 
 def stored(store):
@@ -73,7 +73,7 @@ def test_the_batches_hold_what_the_exported_sae_computes(trained):
 def test_the_quality_is_exact_over_all_samples(trained):
     store = harvest.run(CONFIG, trained.workspace, Progress())
     document = json.loads((store / "harvest.json").read_text())
-    weights, _, cfg = read_sae(trained.workspace.sae_dir("planted-l0"))
+    weights, cfg = load_sae(trained.workspace.sae_dir("planted-l0"))
     codes, x = dense_activations(trained), trained.rows.astype(np.float64)
     residual = (codes @ weights.w_dec.numpy() + weights.b_dec.numpy() - x) ** 2
     quality = document["quality"]

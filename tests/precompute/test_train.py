@@ -16,8 +16,10 @@ from catalog.runs import runs
 from loaders.errors import BadInput, StoreDamaged
 from precompute.activations import Activations
 from precompute.progress import Progress
-from precompute.sae_files import read_sae
+from precompute.rows import normalise
+from precompute.sae_files import load_sae
 from precompute.saes import topk
+from precompute.saes.sae import decode
 from precompute.train import Config, run
 from precompute.trainer import Trainer, learning_rate
 from precompute.training_rows import TrainingRows
@@ -49,7 +51,7 @@ def training_rows(planted, config):
 
 def test_planted_directions_are_recovered(planted):
     directory = run(CONFIG, planted.workspace, Progress())
-    weights, _, cfg = read_sae(directory)
+    weights, cfg = load_sae(directory)
     best = (planted.atoms @ weights.w_dec.numpy().T).max(axis=1)
     assert (best > 0.9).mean() >= 0.9
     assert cfg["metadata"]["quality"]["fvu"] < 0.1
@@ -57,14 +59,14 @@ def test_planted_directions_are_recovered(planted):
 
 def test_the_reported_fvu_is_that_of_the_exported_file_on_all_held_out_rows(planted):
     directory = run(SHORT, planted.workspace, Progress())
-    weights, k, cfg = read_sae(directory)
+    weights, cfg = load_sae(directory)
     held_out = torch.from_numpy(planted.rows[planted.is_held_out].astype(np.float32))
-    codes = topk.encode(weights, held_out, k)
-    residual = (topk.decode(weights, codes) - held_out).square().sum()
+    codes = topk.encode_sparse(weights, held_out)
+    residual = (decode(weights, codes) - held_out).square().sum()
     quality = cfg["metadata"]["quality"]
     assert quality["fvu"] == pytest.approx(float(residual / (held_out - held_out.mean(0)).square().sum()), rel=1e-4)
     assert quality["explained_variance"] == pytest.approx(1 - quality["fvu"])
-    assert quality["l0"] == pytest.approx(float((codes.values > 0).sum() / len(held_out)))
+    assert quality["l0"] == pytest.approx(len(codes.indices) / len(held_out))
     assert quality["held_out_samples"] == planted.is_held_out.sum()
     assert cfg["metadata"]["fingerprints"]["model"] == "m" * 64
 
@@ -78,7 +80,7 @@ def test_rows_are_centred_scaled_shuffled_by_epoch_and_never_held_out(planted):
     seen = {row.tobytes() for row in epoch.numpy()}
     assert len(seen) == per_epoch * SHORT.batch
     held_out = planted.rows[planted.is_held_out].astype(np.float32)
-    assert not seen & {row.tobytes() for row in rows.normalise(held_out).numpy()}
+    assert not seen & {row.tobytes() for row in normalise(torch.from_numpy(held_out), rows.mean, rows.scale).numpy()}
     assert not torch.equal(rows.batch(0), rows.batch(per_epoch))
     assert torch.equal(rows.batch(0), training_rows(planted, SHORT).batch(0))
     assert not torch.equal(rows.batch(0), training_rows(planted, replace(SHORT, seed=1)).batch(0))
@@ -86,42 +88,42 @@ def test_rows_are_centred_scaled_shuffled_by_epoch_and_never_held_out(planted):
 
 def test_metrics_hold_the_curves_and_held_out_figures(planted):
     rows = metrics(run(SHORT, planted.workspace, Progress()))
-    assert [row["step"] for row in rows] == [5, 10, 15, 20]
+    assert [row["step"] for row in rows] == [1, 2, 5, 10, 15, 20]
     assert {"loss", "fvu_train", "l0", "lr", "dead", "grad_norm", "seconds"} <= rows[0].keys()
-    assert ["fvu_held_out" in row for row in rows] == [False, True, False, True]
+    assert ["fvu_held_out" in row for row in rows] == [True, True, True, True, False, True]
     assert rows[-1]["fvu_train"] < rows[0]["fvu_train"]
     assert rows[-1]["seconds"] >= rows[0]["seconds"] > 0
 
 
-def test_the_learning_rate_warms_up_and_decays_linearly():
-    config = replace(CONFIG, steps=100, warmup=0.1, lr=1.0)
+def test_the_learning_rate_warms_up_stays_and_decays_linearly():
+    config = replace(CONFIG, steps=100, warmup=0.1, decay=0.5, lr=1.0)
     assert learning_rate(config, 0) == pytest.approx(0.1)
-    assert learning_rate(config, 9) == pytest.approx(0.91)
-    assert learning_rate(config, 50) == pytest.approx(0.5)
-    assert learning_rate(config, 99) == pytest.approx(0.01)
+    assert learning_rate(config, 9) == learning_rate(config, 50) == pytest.approx(1.0)
+    assert learning_rate(config, 75) == pytest.approx(0.5)
+    assert learning_rate(config, 99) == pytest.approx(0.02)
+    assert learning_rate(replace(config, decay=1.0), 50) == pytest.approx(0.5)
 
 
 def test_decoder_rows_keep_unit_norm(planted):
-    trainer = Trainer(SHORT, training_rows(planted, SHORT))
-    with torch.no_grad():
-        for _ in range(3):
-            trainer.advance()
+    rows = training_rows(planted, SHORT)
+    trainer = Trainer(SHORT, rows.width)
+    for step in range(3):
+        trainer.advance(rows.batch(step))
     torch.testing.assert_close(trainer.weights.w_dec.norm(dim=1), torch.ones(4 * 32))
 
 
 def test_features_that_stopped_firing_are_revived(planted):
-    config = replace(CONFIG, dead_after=20, expansion=2, steps=200)
-    trainer = Trainer(config, training_rows(planted, config))
-    trainer.weights.b_enc[:30] = -100.0
-    with torch.no_grad():
-        for _ in range(19):
-            trainer.advance()
-        assert (trainer.last_fired[:30] == 0).all()
-        trainer.advance()
-        assert (trainer.weights.b_enc[:30] == 0).all()
-        for _ in range(19):
-            trainer.advance()
-    assert (trainer.last_fired[:30] > 20).float().mean() > 0.9
+    def alive(aux_weight):
+        config = replace(CONFIG, dead_after=20, expansion=2, steps=200, aux_weight=aux_weight)
+        rows = training_rows(planted, config)
+        trainer = Trainer(config, rows.width)
+        trainer.weights.biases["b_enc"][:30] = -100.0
+        for step in range(200):
+            trainer.advance(rows.batch(step))
+        return float((trainer.last_fired[:30] > 180).float().mean())
+
+    assert alive(1 / 32) > 0.8
+    assert alive(0.0) == 0
 
 
 def test_a_finished_sae_is_left_alone_and_other_settings_are_refused(planted):
@@ -206,12 +208,12 @@ def test_a_killed_run_resumes_to_the_same_weights(planted):
     assert not (directory / "cfg.json").exists()
 
     sink = SkippedSteps()
-    resumed = read_sae(run(config, planted.workspace, Progress(sink)))
+    resumed, made = load_sae(run(config, planted.workspace, Progress(sink)))
     assert sink.most >= 50
-    assert [row["step"] for row in metrics(directory)] == list(range(5, 501, 5))
-    whole = read_sae(run(replace(config, sae_id="whole"), planted.workspace, Progress()))
-    assert resumed[2]["metadata"]["fingerprints"] == whole[2]["metadata"]["fingerprints"]
-    assert all(torch.equal(one, other) for one, other in zip(resumed[0], whole[0], strict=True))
+    assert [row["step"] for row in metrics(directory)] == [1, 2, *range(5, 501, 5)]
+    whole, cfg = load_sae(run(replace(config, sae_id="whole"), planted.workspace, Progress()))
+    assert made["metadata"]["fingerprints"] == cfg["metadata"]["fingerprints"]
+    assert all(torch.equal(one, whole.parameters[name]) for name, one in resumed.parameters.items())
 
 
 def test_a_torn_checkpoint_is_reported_with_the_remedy(planted):

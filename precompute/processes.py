@@ -1,0 +1,75 @@
+"""The processes that train one SAE together, as `torchrun` starts them: alone, all of this does nothing."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from loaders.errors import BadInput
+
+
+class Processes:
+    """This process's place among all, and what they tell each other; gloo between CPUs, NCCL between CUDA devices."""
+
+    def __init__(self, rank: int = 0, size: int = 1) -> None:
+        self.rank, self.size = rank, size
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes files and records."""
+        return self.rank == 0
+
+    def average(self, values: list[float]) -> list[float]:
+        """Means over the processes."""
+        if self.size == 1:
+            return values
+        gathered: list[list[float]] = [[] for _ in range(self.size)]
+        dist.all_gather_object(gathered, values)
+        return [sum(column) / self.size for column in zip(*gathered, strict=True)]
+
+    def share(self, gradients: list[Tensor], fired: Tensor) -> None:
+        """Average `gradients` over the processes, in place, and join what fired (0 or 1)."""
+        if self.size == 1:
+            return
+        for gradient in gradients:
+            dist.all_reduce(gradient)
+            gradient.div_(self.size)
+        dist.all_reduce(fired, op=dist.ReduceOp.MAX)
+
+    def gather(self, own: Tensor) -> Tensor:
+        """`own` [n] of every process, one after the other; all are equally long."""
+        parts = [torch.empty_like(own) for _ in range(self.size)]
+        dist.all_gather(parts, own.contiguous())
+        return torch.cat(parts)
+
+    def from_first(self, own: Tensor) -> Tensor:
+        """What the first process holds, in place of each other's `own` of the same shape."""
+        if self.size > 1:
+            dist.broadcast(own, 0)
+        return own
+
+    def wait(self) -> None:
+        """Go on when all have come here."""
+        if self.size > 1:
+            dist.barrier()
+
+
+@contextmanager
+def started_by_torchrun(device: str) -> Iterator[Processes]:
+    """The processes of this run by the environment that `torchrun` sets (WORLD_SIZE, RANK); one where it does not."""
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        yield Processes()
+        return
+    if device not in ("cpu", "cuda"):
+        raise BadInput(f"{size} processes share a run on cpu or cuda, one device each: found device '{device}'.")
+    if device == "cuda":
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    dist.init_process_group("nccl" if device == "cuda" else "gloo")
+    try:
+        yield Processes(dist.get_rank(), size)
+    finally:
+        dist.destroy_process_group()

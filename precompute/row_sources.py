@@ -1,0 +1,75 @@
+"""Where runs that train together get their rows from: saved activations, or the model itself; hands on `Rows` by hook point."""
+
+from typing import Protocol
+
+from loaders.errors import BadInput
+from loaders.workspace import Workspace
+from precompute.activations import Activations
+from precompute.models import load_model
+from precompute.rows import Rows
+from precompute.streamed_rows import Stream, StreamedRows
+from precompute.train_config import Config
+from precompute.training_rows import TrainingRows, agreed_fingerprints
+
+SHARED = ("model", "model_id", "dataset_id", "batch", "memory", "seed", "buffer", "device")
+
+
+class RowSource(Protocol):
+    """Knows widths and fingerprints at once; `rows` reads or harvests, once for each hook point."""
+
+    def width(self, hook: str) -> int: ...
+    def fingerprints(self, hook: str) -> dict[str, str]: ...
+    def rows(self, hook: str, batch: int) -> Rows: ...
+
+
+def open_source(configs: list[Config], workspace: Workspace) -> RowSource:
+    """The source of these runs; raises BadInput where they do not share what they must."""
+    first = configs[0]
+    for name in SHARED:
+        if any(getattr(config, name) != getattr(first, name) for config in configs):
+            raise BadInput(f"SAEs that are trained together share their {name}. Train them one after the other.")
+    return _FromModel(configs, workspace) if first.model else _FromDisk(first, workspace)
+
+
+class _FromDisk:
+    def __init__(self, config: Config, workspace: Workspace) -> None:
+        self._config, self._workspace = config, workspace
+        self._dataset = workspace.dataset(config.dataset_id)
+        self._rows: dict[str, Rows] = {}
+
+    def _activations(self, hook: str) -> Activations:
+        return Activations.open(self._workspace.activations_dir(self._config.model_id, self._config.dataset_id, hook))
+
+    def width(self, hook: str) -> int:
+        return self._activations(hook).width
+
+    def fingerprints(self, hook: str) -> dict[str, str]:
+        return agreed_fingerprints(self._activations(hook), self._dataset)
+
+    def rows(self, hook: str, batch: int) -> Rows:
+        if hook not in self._rows:
+            self._rows[hook] = TrainingRows(self._activations(hook), self._dataset, batch, self._config.seed)
+        return self._rows[hook]
+
+
+class _FromModel:
+    def __init__(self, configs: list[Config], workspace: Workspace) -> None:
+        first = configs[0]
+        loaded = load_model(first.model, first.device)
+        if loaded.model_id != first.model_id:
+            raise BadInput(f"Model '{first.model}' has the id '{loaded.model_id}', not '{first.model_id}'.")
+        hooks = tuple(config.hook for config in configs)
+        dataset = workspace.dataset(first.dataset_id)
+        self._stream = Stream(loaded, dataset, hooks, first.buffer, first.seed)
+        self._rows: dict[str, Rows] = {}
+
+    def width(self, hook: str) -> int:
+        return self._stream.widths[hook]
+
+    def fingerprints(self, hook: str) -> dict[str, str]:
+        return self._stream.fingerprints
+
+    def rows(self, hook: str, batch: int) -> Rows:
+        if hook not in self._rows:
+            self._rows[hook] = StreamedRows(self._stream, hook, batch)
+        return self._rows[hook]

@@ -1,0 +1,182 @@
+"""A run between its start, or its newest checkpoint, and its export: metrics, checkpoints, snapshots, the finished SAE."""
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from loaders.errors import BadInput
+from precompute.checkpoints import load_checkpoint, newest_checkpoint, save_checkpoint
+from precompute.fvu import Reconstruction, measure_sae
+from precompute.metrics_file import MetricsFile
+from precompute.processes import Processes
+from precompute.progress import Step
+from precompute.rows import Rows
+from precompute.run_record import RunRecord
+from precompute.sae_files import write_sae
+from precompute.saes.sae import Sae, fold_normalisation
+from precompute.snapshots import log_spaced, write_snapshot
+from precompute.train_config import Config, functional
+from precompute.trainer import Diverged, StepFigures, Trainer
+
+
+class Session:
+    """One SAE on its way; `advance` takes a step and everything that is due after it. Only the first process writes."""
+
+    def __init__(
+        self, config: Config, directory: Path, rows: Rows, record: RunRecord, processes: Processes, bar: Step
+    ) -> None:
+        """Raises BadInput where the directory holds a checkpoint of other settings or other activations."""
+        self.config, self.directory, self.rows, self.record, self.processes = config, directory, rows, record, processes
+        self.bar = bar
+        self.trainer = Trainer(config, rows.width, processes)
+        self.seconds = 0.0  # of training, over all resumes
+        saved = load_checkpoint(directory / "checkpoints")
+        if saved:
+            require_same(directory, config, saved["settings"], rows.fingerprints, saved["fingerprints"])
+            self.trainer.restore(saved)
+            self.seconds = saved["seconds"]
+        self._metrics = MetricsFile(directory / "metrics.jsonl", self.trainer.done) if processes.is_first else None
+        self._snapshots = set(log_spaced(config.steps))
+        self._recent: list[StepFigures] = []
+        bar.skip(self.trainer.done)
+
+    @property
+    def is_done(self) -> bool:
+        return self.trainer.done >= self.config.steps
+
+    def advance(self) -> None:
+        """One step; a row of metrics, a measurement, a snapshot and a checkpoint where they are due.
+
+        Raises Diverged, naming the last good checkpoint; the run's files stay as they were.
+        """
+        config, trainer = self.config, self.trainer
+        started = time.monotonic()
+        x = self.rows.batch(trainer.done, self.processes.rank, self.processes.size)
+        try:
+            self._recent.append(trainer.advance(x))
+        except Diverged as error:
+            kept = newest_checkpoint(self.directory / "checkpoints")
+            raise Diverged(*error.parts, str(kept or "")) from None
+        self.seconds += time.monotonic() - started
+        step = trainer.done
+        is_measured = self.is_done or step % config.evaluate_every == 0
+        if self.processes.is_first and (is_measured or step % config.log_every == 0 or step in self._snapshots):
+            self._write_row(is_measured)
+        if self.processes.is_first and (self.is_done or step % config.checkpoint_every == 0):
+            if self._metrics:
+                self._metrics.sync()
+            save_checkpoint(self.directory / "checkpoints", step, self.state())
+        self.bar.advance(1)
+
+    def _write_row(self, is_measured: bool) -> None:
+        step, row = self.trainer.done, _average(self._recent)
+        is_kept = step in self._snapshots
+        if is_measured or is_kept:
+            found = measure_sae(self.folded(), [self.rows.checked])
+            row |= held_out_figures(found)
+            if is_kept:
+                w_dec, last_fired = self.trainer.weights.w_dec.cpu(), self.trainer.last_fired.cpu()
+                density = found.fired / found.rows
+                write_snapshot(
+                    self.directory, step, w_dec, density, last_fired, found.rows, found.fvu, self.config.dead_after
+                )
+        row |= {"rows_per_second": round(step * self.config.batch / self.seconds, 1), "seconds": round(self.seconds, 3)}
+        if self._metrics:
+            self._metrics.append({"step": step, **row})
+        self.record.update(step, row)
+        self.bar.note = f"FVU {row.get('fvu_held_out', row['fvu_train']):.3f}"
+        self._recent = []
+
+    def folded(self) -> Sae:
+        """The SAE of this step on rows in the model's own units."""
+        return fold_normalisation(self.trainer.finished(self.rows.sample), self.rows.mean, self.rows.scale)
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint holds."""
+        return {
+            **self.trainer.state(),
+            "seconds": self.seconds,
+            "threads": torch.get_num_threads(),
+            "settings": functional(self.config),
+            "fingerprints": self.rows.fingerprints,
+        }
+
+    def close(self) -> None:
+        if self._metrics:
+            self._metrics.close()
+
+    def export(self) -> None:
+        """Measure on all held-out rows and write the folded SAE."""
+        config, trainer = self.config, self.trainer
+        sae = self.folded()
+        found = measure_sae(sae, self.rows.held_out())
+        quality = {
+            "fvu": found.fvu,
+            "explained_variance": 1 - found.fvu,
+            "l0": found.l0,
+            "held_out_samples": found.rows,
+            "dead_share": len(trainer.dead()) / len(trainer.last_fired),
+            "dead_share_samples": min(config.dead_after, config.steps) * config.batch,
+            "steps": config.steps,
+            "seconds": round(self.seconds, 1),
+        }
+        metadata = {
+            "model_name": self.rows.model_name,
+            "model_id": config.model_id,
+            "hook_name": config.hook,
+            "dataset": config.dataset_id,
+            "set": config.set_id or None,
+            "layer_index": config.layer_index,
+            "fingerprints": self.rows.fingerprints,
+            "training": {**asdict(config), "threads": torch.get_num_threads(), "scale": self.rows.scale},
+            "quality": quality,
+        }
+        write_sae(self.directory, sae, metadata)
+        self.record.update(config.steps, quality)
+        self.record.is_complete = True
+
+
+def held_out_figures(found: Reconstruction) -> dict[str, float]:
+    """A measurement as a row of metrics says it."""
+    return {
+        "fvu_held_out": found.fvu,
+        "explained_variance": 1 - found.fvu,
+        "l0_held_out": found.l0,
+        "dead_share_held_out": float((found.fired == 0).double().mean()),
+        "held_out_samples": found.rows,
+    }
+
+
+def require_same(
+    directory: Path, config: Config, settings: dict[str, Any], wanted: dict[str, str], fingerprints: dict[str, str]
+) -> None:
+    """Raise BadInput where what lies in the directory was begun with other settings, model or dataset."""
+    changed = [
+        f"{name} {settings.get(name)!r}, not {value!r}"
+        for name, value in functional(config).items()
+        if settings.get(name) != value
+    ]
+    changed += [f"another {name}" for name, value in wanted.items() if fingerprints.get(name) != value]
+    if changed:
+        raise BadInput(
+            f"SAE '{directory.name}' was begun with other settings: {'; '.join(changed)}. Choose another id, or delete"
+            f" '{directory}'."
+        )
+
+
+def _average(recent: list[StepFigures]) -> dict[str, float]:
+    """Means over the steps since the last row; learning rate and dead features as they are now."""
+    parts = {name: float(np.mean([step.parts[name] for step in recent])) for name in recent[-1].parts}
+    return {
+        "loss": float(np.mean([step.loss for step in recent])),
+        "fvu_train": float(np.mean([step.fvu for step in recent])),
+        "l0": float(np.mean([step.l0 for step in recent])),
+        "lr": recent[-1].lr,
+        "dead": recent[-1].dead,
+        "grad_norm": float(np.mean([step.grad_norm for step in recent])),
+        **parts,
+    }

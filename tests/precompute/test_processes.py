@@ -1,0 +1,60 @@
+"""Two real gloo processes, as torchrun starts them, against one with the same global batch."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from precompute.progress import Progress
+from precompute.sae_files import load_sae
+from precompute.train import Config, run
+
+ROOT = Path(__file__).parents[2]
+CONFIG = Config(
+    sae_id="shared",
+    model_id="planted",
+    dataset_id="words",
+    hook="hidden",
+    k=3,
+    expansion=4,
+    steps=40,
+    batch=256,
+    dead_after=10,
+    log_every=5,
+    evaluate_every=20,
+    threads=1,
+)
+PROGRAM = """
+import json, sys
+from loaders.workspace import Workspace
+from precompute.progress import Progress
+from precompute.train import Config, run
+run(Config(**json.loads(sys.argv[2])), Workspace(sys.argv[1]), Progress())
+"""
+
+
+def losses(directory):
+    return [json.loads(line)["loss"] for line in (directory / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("architecture", ["topk", "batch_topk", "jumprelu"])
+def test_two_processes_have_the_losses_of_one_with_the_same_global_batch(planted, tmp_path, architecture):
+    config = replace(CONFIG, architecture=architecture)
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-addr=127.0.0.1"]
+    torchrun += ["--rdzv-backend=c10d", "--rdzv-endpoint=127.0.0.1:0", str(program)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    subprocess.run(
+        [*torchrun, str(planted.workspace.root), json.dumps(asdict(config))], check=True, env=environment, timeout=300
+    )
+    alone = run(replace(config, sae_id="alone"), planted.workspace, Progress())
+    shared = planted.workspace.sae_dir("shared")
+    assert losses(shared) == pytest.approx(losses(alone), rel=1e-4)
+    one, other = load_sae(shared)[0], load_sae(alone)[0]
+    assert torch.allclose(one.w_dec, other.w_dec, atol=1e-2)
