@@ -18,7 +18,7 @@ from precompute.import_sae import Config, import_sae
 from precompute.models import LoadedModel
 from precompute.publish import write_json
 from precompute.row_stages import KEY
-from precompute.sae_files import load_sae, write_imported
+from precompute.sae_files import load_sae, write_sae
 
 ORIGIN = "origin"  # in the SAE's metadata: where it came from, and what it was called there
 
@@ -68,7 +68,7 @@ def bring(
         made = import_sae(options, Workspace(partial))
     if reading.shift is not None:
         sae, cfg = load_sae(made)
-        write_imported(made, take_shift(sae, reading.shift), cfg["metadata"])
+        write_sae(made, take_shift(sae, reading.shift), cfg["metadata"])
     _describe(made, about, loaded)
     shutil.rmtree(target, ignore_errors=True)  # what a stopped run left without cfg.json
     made.replace(target)
