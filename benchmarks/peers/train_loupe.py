@@ -2,24 +2,13 @@
 
 from pathlib import Path
 
-import torch
 from torch import Tensor
 from train_protocol import Feeder, start
 
-from precompute.saes.topk import decode, encode
+from precompute.saes.sae import decode
+from precompute.saes.topk import encode_sparse
 from precompute.train_config import Config
 from precompute.trainer import Trainer
-
-
-class Rows:
-    """Rows for the trainer, which come normalised."""
-
-    def __init__(self, feeder: Feeder) -> None:
-        self.width, self.scale, self.mean = feeder.spec.d_in, 1.0, torch.zeros(feeder.spec.d_in)
-        self._feeder = feeder
-
-    def batch(self, step: int) -> Tensor:
-        return self._feeder.next_batch()
 
 
 def main() -> None:
@@ -39,14 +28,14 @@ def main() -> None:
         threads=spec.threads,
         **chosen,
     )
-    trainer = Trainer(config, Rows(feeder))
+    trainer = Trainer(config, spec.d_in)
 
     def rebuild(x: Tensor) -> Tensor:
-        return decode(trainer.weights, encode(trainer.weights, x, config.k))
+        return decode(trainer.weights, encode_sparse(trainer.weights, x))
 
     feeder.rebuild, feeder.decoder = rebuild, lambda: trainer.weights.w_dec
     while trainer.done < config.steps:
-        trainer.advance()
+        trainer.advance(feeder.next_batch())
     feeder.finish()
 
 
