@@ -99,8 +99,6 @@ def _of_tensors(raw: Raw) -> Iterator[str]:
             yield f"{name} holds {tensor.dtype}, wanted floating point numbers"
         if not bool(torch.isfinite(tensor).all()):
             yield f"{name} holds {int((~torch.isfinite(tensor)).sum()):,} values that are not finite"
-    if raw.architecture == "jumprelu" and bool((raw.tensors["threshold"] < 0).any()):
-        yield f"threshold is negative for {int((raw.tensors['threshold'] < 0).sum()):,} latents: untrained, or a logarithm"
     if deciding := [name for name in raw.unused if name in DECIDE]:
         yield f"the file holds {', '.join(deciding)}, which a {raw.architecture} SAE does not read: another architecture?"
     if sentence := raw.disagreement():
@@ -125,8 +123,12 @@ def _of_latents(sae: Sae, report: Report, stated_dtype: str | None) -> Iterator[
         report.notes.append(f"numbers are {', '.join(types)}; import makes them float32")
     if stated_dtype not in (None, *types):
         report.notes.append(f"its config says {stated_dtype}")
-    if "threshold" in sae.biases and not bool(sae.biases["threshold"].any()):
-        report.notes.append("every threshold is 0: it does what a standard SAE does")
+    if "threshold" in sae.biases:
+        threshold = sae.biases["threshold"]
+        if bool((threshold < 0).any()):
+            yield f"threshold is negative for {int((threshold < 0).sum()):,} latents: untrained, or a logarithm"
+        if not bool(threshold.any()):
+            report.notes.append("every threshold is 0: it does what a standard SAE does")
     probed = (~is_dead).nonzero()[:, 0][:PROBED]
     if len(probed) > 1:
         cosines = normalize(sae.w_enc[probed], dim=1) @ normalize(sae.w_dec, dim=1).t()  # (probed, d_sae)

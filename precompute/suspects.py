@@ -16,6 +16,10 @@ PROBED_ROWS = 2_048  # rows that each suspect is measured on
 ENCODED = 512  # rows encoded at once
 CONVICTS = 0.5  # FVU with the fault undone, as a share of that with it
 DIFFERENT = 1e-2  # relative difference of two scales, or of a norm and 1, below which undoing it is no test
+RANKS = {
+    "topk": "top-k ranks latents times their decoder norms",
+    "jumprelu": "thresholds count latents times their decoder norms",
+}
 
 
 class Suspect(NamedTuple):
@@ -66,14 +70,7 @@ def _suspects(raw: Raw, sae: Sae, rows: Tensor) -> Iterator[Suspect]:
     if float((norms - 1).abs().max()) > DIFFERENT:
         unit = replace(sae, w_dec=normalize(sae.w_dec, dim=1))
         yield Suspect("decoder norms are in the encoder and in the decoder", "divide W_dec's rows by their norms", unit)
-        if not raw.unit_rows and "b_enc" in sae.biases:
-            yield Suspect(
-                "top-k ranks latents times their decoder norms"
-                if sae.architecture == "topk"
-                else "thresholds count in norms",
-                "set rescale_acts_by_decoder_norm to true",
-                fold(replace(raw, unit_rows=True)),
-            )
-    if sae.architecture == "jumprelu":
-        undone = replace(raw, tensors=raw.tensors | {"threshold": raw.tensors["threshold"].exp()})
-        yield Suspect("threshold holds logarithms", "store its exponential", fold(undone))
+        if not raw.unit_rows and sae.architecture in RANKS:
+            fault = RANKS[sae.architecture]
+            remedy = "set rescale_acts_by_decoder_norm to true"
+            yield Suspect(fault, remedy, fold(replace(raw, unit_rows=True)))

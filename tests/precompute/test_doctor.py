@@ -118,6 +118,59 @@ def test_a_config_of_other_sizes_is_named(name, file, key, directions, tmp_path)
     assert "its config says d_in, d_sae = (64, 99), the biases are of (64, 48)" in problem
 
 
+FILES = {"saelens": "sae_weights.safetensors", "sparsify": "sae.safetensors"}
+NAMES = {  # of the encoder and of a bias in each format's file
+    "saelens": ("W_enc", "b_enc"),
+    "gemma_scope": ("W_enc", "threshold"),
+    "sparsify": ("encoder.weight", "encoder.bias"),
+    "dictionary_learning": ("encoder.weight", "encoder.bias"),
+}
+
+
+def load(directory, name):
+    if name in FILES:
+        return load_file(directory / FILES[name])
+    if name == "gemma_scope":
+        with np.load(directory / "params.npz") as arrays:
+            return {key: torch.from_numpy(arrays[key]) for key in arrays.files}
+    return torch.load(directory / "ae.pt", weights_only=True)
+
+
+def store(directory, name, tensors):
+    tensors = {key: tensor.contiguous() for key, tensor in tensors.items()}
+    if name in FILES:
+        save_file(tensors, directory / FILES[name])
+    elif name == "gemma_scope":
+        np.savez(directory / "params.npz", **{key: tensor.numpy() for key, tensor in tensors.items()})
+    else:
+        torch.save(tensors, directory / "ae.pt")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_in_every_format_a_transposed_a_missing_and_a_half_precision_tensor_are_named(name, directions, tmp_path):
+    FORMATS[name].write(tmp_path, made(directions, "jumprelu" if name == "gemma_scope" else "topk"))
+    sound, (encoder, bias) = load(tmp_path, name), NAMES[name]
+    store(tmp_path, name, sound | {encoder: sound[encoder].t()})
+    assert any("W_enc is transposed" in problem for problem in examine(tmp_path).problems)
+    store(tmp_path, name, {key: tensor for key, tensor in sound.items() if key != bias})
+    (problem,) = examine(tmp_path).problems
+    assert f"needs {'threshold' if name == 'gemma_scope' else 'b_enc'}" in problem
+    store(tmp_path, name, sound | {encoder: sound[encoder].half()})
+    report = examine(tmp_path)
+    assert report.problems == [] and "numbers are float16, float32; import makes them float32" in report.notes
+    store(tmp_path, name, sound | {encoder: sound[encoder].mul(1e6).half()})
+    (problem,) = examine(tmp_path).problems
+    assert "W_enc holds" in problem and "not finite" in problem
+
+
+def test_a_number_type_that_the_config_does_not_say_is_noted(directions, tmp_path):
+    FORMATS["saelens"].write(tmp_path, made(directions, "topk"))
+    store(tmp_path, "saelens", {key: tensor.bfloat16() for key, tensor in load(tmp_path, "saelens").items()})
+    assert {"numbers are bfloat16; import makes them float32", "its config says float32"} <= set(
+        examine(tmp_path).notes
+    )
+
+
 def test_other_norms_dead_rows_and_number_types_are_noted(directions, tmp_path):
     FORMATS["saelens"].write(tmp_path, made(directions, "standard"))
 
