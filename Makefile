@@ -76,6 +76,7 @@ PEERS := .venv-peers/installed .venv-sparsify/installed .venv-dictionary-learnin
 
 compat: $(VENV)/installed-dev $(PEERS) ## the same reconstructions as SAELens's, sparsify's and dictionary_learning's own code
 	$(BIN)/python -m benchmarks.compat
+	$(BIN)/python -m benchmarks.add_peers
 
 bench-training: $(VENV)/installed-dev $(PEERS) ## the SAE trainer beside three others: about an hour on a quiet machine
 	$(BIN)/python -m benchmarks.training --work .bench-training
