@@ -60,14 +60,19 @@ class FolderPlace:
         if not self.root.is_dir():
             raise no_hub(self.shown)
         found = {}
-        for name in _folders(self.root):
-            for version in _folders(Path(name.path)):
-                try:
-                    facts = os.stat(os.path.join(version.path, DOCUMENT), follow_symlinks=False)
-                except OSError:  # not published (yet)
-                    continue
-                if stat.S_ISREG(facts.st_mode):
-                    found[name.name, version.name] = Listed(facts.st_size, f"{facts.st_mtime_ns} {facts.st_ino}")
+        try:
+            versions = [(name, version) for name in _folders(self.root) for version in _folders(Path(name.path))]
+        except OSError as error:
+            raise SourceUnavailable(
+                f"The hub at '{self.shown}' cannot be listed ({error.strerror}). Check its permissions and its disk."
+            ) from error
+        for name, version in versions:
+            try:
+                facts = os.stat(os.path.join(version.path, DOCUMENT), follow_symlinks=False)
+            except OSError:  # not published (yet)
+                continue
+            if stat.S_ISREG(facts.st_mode):
+                found[name.name, version.name] = Listed(facts.st_size, f"{facts.st_mtime_ns} {facts.st_ino}")
         return found
 
     def read(self, paths: Sequence[str]) -> dict[str, bytes | LoupeError]:
@@ -90,7 +95,12 @@ class FolderPlace:
     def open(self, path: str) -> IO[bytes]:
         if self.size(path) is None:
             raise SourceUnavailable(f"'{path}' of the hub at '{self.shown}' is not there. Try again.")
-        return open(self.root / path, "rb")
+        try:
+            return open(self.root / path, "rb")
+        except OSError as error:
+            raise SourceUnavailable(
+                f"'{path}' of the hub at '{self.shown}' cannot be read ({error.strerror}). Check its permissions."
+            ) from error
 
 
 def _folders(directory: Path) -> Iterator[Any]:

@@ -40,8 +40,11 @@ COMPARE: dict[str, Callable[[Version, Version], bool]] = {
 
 
 def read_version(text: str) -> Version:
-    """A version such as 1.2.3 or 2.0.0-rc.1 (https://semver.org); raises BadInput for anything else, build marks included."""
-    if len(text) > LONGEST or not Version.is_valid(text) or "+" in text:
+    """A version such as 1.2.3 or 2.0.0-rc.1 (https://semver.org); raises BadInput for anything else.
+
+    Build marks (which do not order versions) and capitals (which not every disk tells apart) are refused too.
+    """
+    if len(text) > LONGEST or not Version.is_valid(text) or "+" in text or text != text.lower():
         raise BadInput(f"'{text[:LONGEST]}' is no version: wanted MAJOR.MINOR.PATCH, such as 1.0.0 or 2.0.0-rc.1.")
     return Version.parse(text)
 

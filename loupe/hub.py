@@ -158,6 +158,9 @@ def _workspace(parsed: argparse.Namespace, may_begin: bool = False) -> Workspace
 
 def _progress() -> Any:
     from precompute.progress import Progress
-    from precompute.sinks import TerminalSink
 
+    try:
+        from precompute.sinks import TerminalSink
+    except ModuleNotFoundError:  # tqdm comes with the write side; where only serving is installed, nothing is drawn
+        return Progress()
     return Progress(TerminalSink())

@@ -12,6 +12,7 @@ from loaders.hub_schema import Artifact, Content, as_document
 from loaders.hub_version import read_reference
 from loaders.schema import SCHEMA_VERSION
 from loaders.seal import sealed
+from loaders.usage import tree_bytes
 from loaders.workspace import Workspace
 from precompute.disk import require_space
 from precompute.hub_download import Advance, download
@@ -63,7 +64,8 @@ def pull(artifacts: list[Artifact], hub: Hub, workspace: Workspace, progress: Pr
     items, present = _items(artifacts, workspace)
     _require_complete(artifacts, workspace)
     needed = sum(file.size for item in items for file in item.arrived.artifact.files_of(item.arrived.content).values())
-    require_space(workspace.root, needed, f"the files of '{artifact.reference}'")
+    staged = sum(tree_bytes(item.arrived.directory) for item in items)
+    require_space(workspace.root, max(0, needed - staged), f"the files of '{artifact.reference}'")
     fetched = 0
     with progress.step(f"pull {artifact.reference}", needed, "bytes") as bar:
         for item in items:

@@ -54,7 +54,7 @@ def test_what_is_no_range_is_refused(text: str) -> None:
         read_range(text)
 
 
-@pytest.mark.parametrize("text", ["1", "1.2", "v1.2.3", "01.2.3", "1.2.3+build", "1.2.3/..", ""])
+@pytest.mark.parametrize("text", ["1", "1.2", "v1.2.3", "01.2.3", "1.2.3+build", "1.0.0-RC.1", "1.2.3/..", ""])
 def test_what_is_no_version_is_refused(text: str) -> None:
     with pytest.raises(BadInput, match="no version"):
         read_version(text)

@@ -3,6 +3,8 @@
 import argparse
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,8 @@ from loaders.workspace import Workspace
 from loupe import hub
 
 STORE = "tiny-l0@texts"
-PAGE = (Path(__file__).parents[2] / "docs" / "hub.md").read_text()
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "hub.md").read_text()
 OPEN_KEYS = ("quality",)  # its keys are those of the data
 
 
@@ -129,7 +132,7 @@ def test_people_read_a_table(filled: Any, workspace: Workspace, tmp_path: Path, 
     call("push", "saes/tiny-l1", "--version", "1.0.0", "--license", "MIT", *place)
     assert "tiny-l1@1.0.0 is published in" in capsys.readouterr().out
     call("verify", "tiny-l1", *place)
-    assert "tiny-l1@1.0.0 is whole: 3 files" in capsys.readouterr().out
+    assert re.match(r"tiny-l1@1\.0\.0 is whole: \d+ files", capsys.readouterr().out)
     call("verify", "tiny-l1", "--model", "tiny", *place)
     assert "fits tiny" in capsys.readouterr().out
     call("pull", "tiny-l1", "--hub", str(tmp_path / "hub"), "--workspace", str(tmp_path / "new"))
@@ -152,6 +155,31 @@ def test_what_cannot_be_is_refused_before_anything_is_loaded(workspace: Workspac
         call("pull", "x", "--hub", str(workspace.root), "--workspace", "s3://bucket/workspace")
     with pytest.raises(BadInput, match="no hub at"):
         call("list", "--hub", str(tmp_path / "gone"))
+
+
+SERVING = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "transformers", "tqdm", "zarr", "joblib", "google_crc32c", "fsspec"):
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Absent())
+from loupe.cli import main
+
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("words", [["list"], ["search", "tiny"], ["pull", "read-out"], ["verify", "read-out"]])
+def test_all_but_pushing_works_where_only_serving_is_installed(filled: Any, tmp_path: Path, words: list[str]) -> None:
+    place = ["--hub", str(tmp_path / "hub"), "--workspace", str(tmp_path / "new")]
+    done = subprocess.run(
+        [sys.executable, "-c", SERVING, "hub", *words, *place], cwd=ROOT, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "read-out" in done.stdout
 
 
 def keys(value: Any) -> set[str]:
