@@ -89,9 +89,11 @@ def _rows(parsed: argparse.Namespace) -> Any:
         found = Activations.open(Path(parsed.activations).expanduser())
     else:
         try:
-            rows = np.load(Path(parsed.activations).expanduser(), mmap_mode="r")
-        except ValueError as error:
-            raise BadInput(f"'{parsed.activations}' cannot be read as a .npy array ({error}).") from error
+            rows = np.load(Path(parsed.activations).expanduser(), mmap_mode="r", allow_pickle=False)
+        except (ValueError, EOFError) as error:
+            raise BadInput(f"'{parsed.activations}' holds no .npy array of numbers.") from error
+        if not isinstance(rows, np.ndarray):
+            raise BadInput(f"'{parsed.activations}' is an archive of arrays; save the rows alone with numpy.save.")
         if rows.ndim != 2 or not len(rows) or rows.dtype.kind != "f":
             raise BadInput(f"'{parsed.activations}' must hold rows of floating point numbers: found {rows.shape}.")
         return torch.from_numpy(np.array(rows[:MOST_ROWS], np.float32))

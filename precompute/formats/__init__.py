@@ -11,6 +11,8 @@ FORMATS = {module.NAME: module for module in (saelens, gemma_scope, sparsify, di
 
 def read_raw(path: Path) -> Raw:
     """What lies at `path` (a folder, or a file in it); raises BadInput where no format is found or it is refused."""
+    if not path.exists():
+        raise BadInput(f"'{path}' does not exist. Give the folder of a checkpoint.")
     directory = path.parent if path.is_file() else path
     for module in FORMATS.values():
         if module.is_it(directory):

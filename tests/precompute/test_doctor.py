@@ -214,3 +214,30 @@ def test_the_verbs_import_examine_and_export(directions, rows, tmp_path, capsys)
     assert main(["doctor", out]) == 1
     assert "PROBLEM: W_enc is transposed" in capsys.readouterr().out
     assert main(["doctor", out, "--hook", "h"]) == 2 and "needs all of" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("text.npy", "holds no .npy array"),
+        ("empty.npy", "must hold rows"),
+        ("objects.npy", "holds no .npy array"),
+        ("many.npz", "is an archive of arrays"),
+        ("wide.npy", "7 columns; the SAE reads 64"),
+    ],
+)
+def test_activations_that_cannot_be_used_are_refused_in_a_sentence(name, sentence, directions, tmp_path, capsys):
+    FORMATS["saelens"].write(tmp_path, made(directions, "topk"))
+    (tmp_path / "text.npy").write_text("rows")
+    np.save(tmp_path / "empty.npy", np.zeros((0, 64), np.float32))
+    np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
+    np.savez(tmp_path / "many.npz", rows=np.zeros((5, 64)))
+    np.save(tmp_path / "wide.npy", np.random.default_rng(0).normal(size=(5, 7)))
+    assert main(["doctor", str(tmp_path), "--activations", str(tmp_path / name)]) > 0
+    printed = capsys.readouterr()
+    assert sentence in printed.out + printed.err
+
+
+def test_a_path_that_does_not_exist_is_called_so(tmp_path):
+    (problem,) = examine(tmp_path / "nowhere").problems
+    assert "does not exist" in problem
