@@ -62,7 +62,7 @@ def read_config(path: Path, config: type, section: str) -> dict[str, Any]:
     text = _read(path)
     try:
         found = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # TOMLDecodeError, or a number of too many digits
         raise BadInput(f"'{path}' is not valid TOML: {error}.") from error
     except RecursionError as error:
         raise BadInput(f"'{path}' is not valid TOML: it is nested too deeply.") from error
@@ -125,7 +125,10 @@ def _one(value: Any, wanted: FieldType, place: str, found: Any) -> Any:
     is_right = type(value) is wanted.kind or (wanted.kind is float and type(value) is int)
     if not is_right or (wanted.choices and value not in wanted.choices):
         raise _wrong(place, wanted, found)
-    return wanted.kind(value)
+    try:
+        return wanted.kind(value)
+    except OverflowError as error:
+        raise _wrong(place, wanted, found) from error
 
 
 def _wrong(place: str, wanted: FieldType, found: Any) -> BadInput:
@@ -170,7 +173,7 @@ def _line_of(text: str, key: str, section: str | None) -> int | None:
 def _parsed(text: str) -> dict[str, Any] | None:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+    except ValueError:
         return None
 
 

@@ -115,7 +115,7 @@ def _densities(
                 f"{name}_share", limit, True, "no store with the table 'stats' and no snapshot: run `loupe stats`"
             )
         return
-    density, counted = found
+    density, rows, counted = found
     mean = float(density.mean())
     for name, threshold in FREQUENT.items():
         if threshold < NOT_RARE * mean:
@@ -125,24 +125,31 @@ def _densities(
             share = float((density > threshold).mean())
             yield _at_most(f"{name}_share", share, limits[name], f"density above {threshold:.0%}, {counted}")
     share = float((density < RARE).mean())
-    yield _at_most("rare_share", share, limits["rare"], f"density below {RARE:g}, {counted}")
+    if rows * RARE < 1 and share > limits["rare"]:  # rows without a firing are no proof: too few were looked at
+        yield Check("rare_share", None, share, limits["rare"], True, f"never firing, but {counted} are too few to tell")
+    else:
+        yield _at_most("rare_share", share, limits["rare"], f"density below {RARE:g}, {counted}")
 
 
 def _find_density(
     workspace: Workspace, record: SaeRecord, store: dict[str, Any] | None
-) -> tuple[npt.NDArray[np.floating], str] | None:
-    """Density of every feature and what it was counted on: the store's samples, else the last snapshot's rows."""
+) -> tuple[npt.NDArray[np.floating], int, str] | None:
+    """Density of every feature, the rows that it was counted on, and their name: the store's, else the last snapshot's."""
     if store is not None:
         try:
             stats = workspace.open_store(store["id"]).stats()
-            return stats["density"].to_numpy(), f"{store['samples']:,} samples of {store['dataset']}"
+            return (
+                stats["density"].to_numpy(),
+                int(store["samples"]),
+                f"{store['samples']:,} samples of {store['dataset']}",
+            )
         except TableMissing:
             pass
     steps = snapshot_steps(record.directory)
     if not steps:
         return None
     snapshot = open_snapshot(record.directory, steps[-1])
-    return snapshot.density, f"{snapshot.rows:,} held-out rows at step {snapshot.step:,}"
+    return snapshot.density, snapshot.rows, f"{snapshot.rows:,} held-out rows at step {snapshot.step:,}"
 
 
 def _store_manifest(workspace: Workspace, record: SaeRecord) -> dict[str, Any] | None:
@@ -155,7 +162,7 @@ def _store_manifest(workspace: Workspace, record: SaeRecord) -> dict[str, Any] |
 def _firings(record: SaeRecord, quality: dict[str, Any], bounds: Bounds) -> Check:
     training = record.metadata.get("training") or {}
     parts: tuple[Any, ...] = (training.get("steps"), training.get("batch"), quality.get("l0"), record.cfg.get("d_sae"))
-    if not all(map(_is_number, parts)):
+    if not all(_is_number(part) and part > 0 for part in parts):
         return _unknown("firings", bounds.min_firings, False, "its training is not recorded")
     rows = parts[0] * parts[1]
     figure = rows * parts[2] / parts[3]

@@ -17,7 +17,7 @@ from precompute import grammar_dataset, grammar_model
 from precompute.loss_recovered import held_out_contexts, measure_loss_recovered
 from precompute.models import load_model
 from precompute.progress import Progress
-from precompute.sae_files import load_sae, write_imported
+from precompute.sae_files import load_sae, write_sae
 from precompute.saes.sae import Sae
 
 PAGE = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
@@ -44,7 +44,7 @@ def grammar(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
         "hook_name": "transformer.h.0",
         "fingerprints": {"model": load_model(folder).fingerprint},
     }
-    write_imported(workspace.sae_dir("random"), sae, about)
+    write_sae(workspace.sae_dir("random"), sae, about)
     return workspace
 
 

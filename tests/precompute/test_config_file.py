@@ -89,6 +89,8 @@ def test_settings_may_stand_in_the_steps_own_table_or_before_it(tmp_path: Path) 
         ("steps = \n", " is not valid TOML: Invalid value (at line 1, column 9)."),
         ("steps = 1\nsteps = 2\n", " is not valid TOML: Cannot overwrite a value (at line 2, column 10)."),
         ("a = " + "[" * 5000, " is not valid TOML: "),
+        ("steps = " + "1" * 5000, " is not valid TOML: "),
+        ("lr = 1" + "0" * 400, ", line 1: lr must be a number: found 1000"),
     ],
 )
 def test_what_cannot_be_a_setting_is_refused_with_its_line(tmp_path: Path, text: str, sentence: str) -> None:

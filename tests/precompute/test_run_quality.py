@@ -40,8 +40,8 @@ LOOSE = Bounds(max_fvu=0.9, max_dead_share=0.9, max_rare_share=0.9)
 
 @pytest.fixture
 def copy(workspace: Workspace, tmp_path: Path) -> Workspace:
-    """A workspace of its own with the SAE alone."""
-    shutil.copytree(workspace.sae_dir(SAE), tmp_path / "saes" / SAE)
+    """A workspace of its own with the SAE alone, without its snapshots."""
+    shutil.copytree(workspace.sae_dir(SAE), tmp_path / "saes" / SAE, ignore=shutil.ignore_patterns("snapshots"))
     return Workspace(tmp_path)
 
 
@@ -79,7 +79,6 @@ def test_a_sound_run_passes_every_check_that_can_be_told(workspace: Workspace, s
     [
         ("fvu", {"max_fvu": 1e-6}),
         ("dead_share", {"max_dead_share": -1.0}),
-        ("rare_share", {"max_rare_share": -1.0}),
         ("firings", {"min_firings": 1e9}),
     ],
 )
@@ -93,11 +92,15 @@ def test_a_figure_beyond_its_bound_fails_that_check_alone(
 def test_densities_are_judged_at_several_thresholds(copy: Workspace) -> None:
     density = np.array([0.2, 0.02, 0.015, *[0.0001] * 92, *[0] * 33], np.float32)
     fired = np.ones(128, np.int64)
-    write_snapshot(copy.sae_dir(SAE), 150, np.ones((128, 32), np.float32), density, fired, 4000, 0.1, 100)
+    directions = np.ones((128, 32), np.float32)
+    write_snapshot(copy.sae_dir(SAE), 150, directions, density, fired, 400_000, 0.1, 100)
     found = checks(copy, Bounds())
     assert [found[f"{name}_share"].figure for name in ("frequent", "dense", "rare")] == [3 / 128, 1 / 128, 33 / 128]
     assert [found[f"{name}_share"].passed for name in ("frequent", "dense", "rare")] == [True, True, False]
-    assert "4,000 held-out rows at step 150" in found["dense_share"].detail
+    assert "400,000 held-out rows at step 150" in found["dense_share"].detail
+    write_snapshot(copy.sae_dir(SAE), 150, directions, density, fired, 4_000, 0.1, 100)
+    few = checks(copy, Bounds())["rare_share"]
+    assert few.passed is None and few.figure == 33 / 128 and "too few to tell" in few.detail
     (copy.sae_dir(SAE) / "snapshots" / "step_00000150.safetensors").unlink()
     assert checks(copy)["rare_share"].passed is None and "no snapshot" in checks(copy)["rare_share"].detail
 
