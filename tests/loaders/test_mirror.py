@@ -136,3 +136,14 @@ def test_a_manifest_that_says_nothing_is_refused_in_words(url: str, document: st
     objects().pipe_file(url.removeprefix("s3://") + f"/stores/{STORE}/manifest.json", document.encode())
     with pytest.raises(StoreDamaged):
         Workspace(url).open_store(STORE)
+
+
+def test_a_file_that_no_manifest_lists_follows_the_object_store(url: str) -> None:
+    remote, files = Workspace(url), objects()
+    name = "advice/tiny@texts.json"
+    assert not remote.file(name).exists()
+    for text in (b"first", b"second"):
+        files.pipe_file(f"{url.removeprefix('s3://')}/{name}", text)
+        assert remote.file(name).read_bytes() == text
+    files.rm(f"{url.removeprefix('s3://')}/{name}")
+    assert not remote.file(name).exists()
