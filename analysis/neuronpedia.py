@@ -18,7 +18,8 @@ class Bars(NamedTuple):
 
 
 class Band(NamedTuple):
-    """One equal-width band [low, high) of the activations (the last one closed), and the share of them inside."""
+    """One equal-width band [low, high) of the activations (the last one closed), and the share of ALL samples inside:
+    those without activation lie in the band that begins at 0."""
 
     low: float
     high: float
@@ -49,20 +50,26 @@ def bars(values: npt.NDArray[np.floating], count: int, low: float | None = None)
     return Bars(heights.astype(np.int64), (edges[:-1] + edges[1:]) / 2)
 
 
-def bands(values: npt.NDArray[np.float32], count: int) -> list[Band]:
-    """`count` equal-width bands over [0, maximum], strongest first, each with the share of the values inside."""
+def bands(values: npt.NDArray[np.float32], count: int, samples: int) -> list[Band]:
+    """`count` equal-width bands over [0, maximum], strongest first, of non-zero `values` on some of `samples` samples."""
     if not len(values):
         return []
     edges = np.linspace(0.0, float(values.max()), count + 1)
     return [
-        Band(float(low), float(high), float(_inside(values, float(low), float(high)).mean()))
+        Band(float(low), float(high), share_inside(values, float(low), float(high), samples))
         for low, high in zip(edges[-2::-1], edges[:0:-1], strict=True)
     ]
 
 
-def _inside(values: npt.NDArray[np.float32], low: float, high: float) -> npt.NDArray[np.bool_]:
+def share_inside(values: npt.NDArray[np.floating], low: float, high: float, samples: int) -> float:
+    """Share of all samples whose activation lies in [low, high); in [low, high] where nothing lies above."""
+    zeros = samples - len(values) if low <= 0 <= high else 0
+    return (int(_inside(values, low, high).sum()) + zeros) / samples if samples else 0.0
+
+
+def _inside(values: npt.NDArray[np.floating], low: float, high: float) -> npt.NDArray[np.bool_]:
     exact = values.astype(np.float64)
-    is_last = high >= float(exact.max())
+    is_last = high >= float(exact.max(initial=0.0))
     return (exact >= low) & (exact <= high if is_last else exact < high)
 
 
@@ -73,7 +80,7 @@ def choose(found: FeatureActivations, dataset: Dataset, top: int, count: int, pe
     """
     strongest = [Chosen(each.sample, each.context, None) for each in strongest_contexts(found, dataset, top).items]
     drawn: list[Chosen] = []
-    for band in bands(found.activations, count):
+    for band in bands(found.activations, count, len(dataset.samples)):
         inside = np.flatnonzero(_inside(found.activations, band.low, band.high))
         shuffled = np.random.default_rng(seed).permutation(inside)
         contexts, _ = dataset.locate(found.indices[shuffled])

@@ -25,7 +25,7 @@ from precompute.neuronpedia.fields import (
     source_id,
 )
 from precompute.neuronpedia.files import SIDECAR, UNFINISHED, dump, write_lines, write_rows
-from precompute.neuronpedia.logits import Head, model_here, read_head
+from precompute.neuronpedia.logits import Head, model_folder, model_here, read_head
 from precompute.neuronpedia.rows import activation_rows, choose_batch, correlated, feature_row, read_texts
 from precompute.progress import Progress
 from precompute.publish import write_json
@@ -46,8 +46,7 @@ def export(
     plan = make_plan(store, config, directions, head)
     directory = target / plan["model_id"] / plan["source"]
     plan = _take_up(directory, plan)
-    model = model_here(workspace, store)
-    for name, row in cards(plan, store, Path(model) if model else None).items():
+    for name, row in cards(plan, store, model_folder(model_here(workspace, store))).items():
         write_rows(directory / f"{name}.jsonl", [row])
     kept = _write_batches(store, directory, plan, directions, head, progress)
     shown = {feature: label for feature, label in labels.items() if plan["first"] <= feature <= plan["last"]}

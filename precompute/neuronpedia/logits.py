@@ -9,11 +9,13 @@ import numpy.typing as npt
 from analysis.neuronpedia import bars
 from analysis.ranking import top_per_row
 from loaders.errors import BadInput
+from loaders.manifest import is_published, read_manifest
 from loaders.store import Store
 from loaders.workspace import Workspace
 from precompute.neuronpedia.fields import short
 
 LOGITS = "logits"
+PACKAGED = "minilm"
 BLOCK_CELLS = 1 << 23
 
 
@@ -106,13 +108,28 @@ def read_head(
 
 
 def model_here(workspace: Workspace, store: Store) -> str | None:
-    """The store's model as it can be read without a network: its folder, its folder in models/, or a packaged one."""
-    stated = str(store.manifest.get("model") or "")
-    own = workspace.models_dir() / str(store.manifest.get("model_id") or "none")
-    for folder in (Path(stated), own):
-        if stated and (folder / "config.json").is_file():
-            return str(folder)
-    return stated if stated == "minilm" else None
+    """The store's model as it can be read without a network: a packaged one, or the folder that the store, its captured
+    activations or models/ name."""
+    own = str(store.manifest.get("model_id") or "none")
+    named = [str(store.manifest.get("model") or ""), str(workspace.models_dir() / own)]
+    captured = workspace.activations_dir(own, store.dataset.id, store.hook)
+    if is_published(captured):
+        named.append(str(read_manifest(captured, "activations").get("model") or ""))
+    if PACKAGED in named:
+        return PACKAGED
+    return next((folder for folder in named if folder and (Path(folder) / "config.json").is_file()), None)
+
+
+def model_folder(name: str | None) -> Path | None:
+    """The folder of what `model_here` found; None where nothing was, or the package is not installed."""
+    if name != PACKAGED:
+        return Path(name) if name else None
+    try:
+        from precompute.models import find_model
+
+        return Path(find_model(name))
+    except (ImportError, BadInput):
+        return None
 
 
 def _recomputed(store: Store, decoder: npt.NDArray[np.float32], name: str) -> tuple[Head | None, str | None]:

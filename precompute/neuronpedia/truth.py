@@ -8,7 +8,7 @@ from analysis.neuronpedia import context_values, similarity
 from loaders.examples import strongest_contexts
 from loaders.protocol import FeatureActivations
 from loaders.store import Store
-from precompute.neuronpedia.checks import Floats, heights_agree, is_top, near, numbers
+from precompute.neuronpedia.checks import CLOSE, DECIMALS, Floats, heights_agree, is_top, numbers
 from precompute.neuronpedia.directions import Directions
 from precompute.neuronpedia.files import Row, index_of
 from precompute.neuronpedia.logits import Recomputed
@@ -23,7 +23,8 @@ class Truth:
 
     def __init__(self, store: Store, directions: Directions | None, head: Recomputed | None, is_exact: bool) -> None:
         self.store, self.directions, self.head = store, directions, head
-        self._tolerance = 1e-6 if is_exact else 1e-3
+        self._is_exact = is_exact
+        self._measure = COSINE if is_exact else DECIMALS  # of cosines and correlations
         self._last: tuple[int, FeatureActivations] | None = None
 
     def activations(self, feature: int) -> FeatureActivations:
@@ -60,7 +61,7 @@ class Truth:
             return [f"tokens are not those of context {context}"]
         true = context_values(self.activations(feature), self.store.dataset, context)
         values = np.array(fields["values"], dtype=np.float64)
-        if wrong := np.flatnonzero(np.abs(values - true) > self._tolerance * np.maximum(true, 1)).tolist():
+        if wrong := np.flatnonzero(np.abs(values - true) > self._slack(float(true.max()))).tolist():
             return [
                 f"values[{wrong[0]}] is {values[wrong[0]]:.9g}; the store has {true[wrong[0]]:.9g} in context {context}"
             ]
@@ -70,47 +71,71 @@ class Truth:
         feature = index_of(fields)
         if is_top(fields) or feature is None:
             return []
-        values = self.activations(feature).activations.astype(np.float64)
-        low, high, slack = fields["binMin"], fields["binMax"], self._tolerance * fields["binMax"]
-        is_last = len(values) and high >= values.max() - slack
-        upper = values <= high + slack if is_last else values < high
-        share = float(((values >= low) & upper).mean()) if len(values) else 0.0
-        if abs(share - fields["binContains"]) > max(self._tolerance, 1e-9):
+        values, samples, stated = (
+            np.sort(self.activations(feature).activations),
+            self.store.samples,
+            fields["binContains"],
+        )
+        low, high, slack = fields["binMin"], fields["binMax"], self._slack(fields["binMax"])
+        is_last = not len(values) or high >= values[-1] - slack
+        zeros = samples - len(values) if low <= 0 else 0
+
+        def count(low: float, high: float) -> int:
+            last = len(values) if is_last else int(np.searchsorted(values, high))
+            return zeros + max(last - int(np.searchsorted(values, low)), 0)
+
+        least, most = count(low + slack, high - slack) / samples, count(low - slack, high + slack) / samples
+        if not least - CLOSE <= stated <= most + CLOSE:
             return [
-                f"binContains is {fields['binContains']:.6g}; {share:.6g} of the store's activations lie in the bin"
+                f"binContains is {stated:.6g}; {count(low, high) / samples:.6g} of the store's samples lie in the bin"
             ]
         return []
+
+    def _slack(self, size: float) -> float:
+        """How far a value near `size` may be off: Loupe writes float32 exactly, SAEDashboard three decimals."""
+        return 1e-6 * max(abs(size), 1e-9) if self._is_exact else DECIMALS + CLOSE * abs(size)
 
     def check_top(
         self, feature: int, tops: list[tuple[float, str, int]], asked: int | None
     ) -> list[tuple[str, int, str]]:
         """Whether the strongest contexts shown (value, file, line) are the store's strongest; `asked`: how many there
-        should be, None where the bundle does not say."""
-        best = strongest_contexts(self.activations(feature), self.store.dataset, max(asked or 0, len(tops)))
+        should be, None where the bundle does not say. Another tool's are the strongest tokens, some of one context."""
+        found = self.activations(feature)
+        best = strongest_contexts(found, self.store.dataset, max(asked or 0, len(tops)))
         true = [example.value for example in best.items]
         shown = sorted(tops, reverse=True)
-        for place, (value, file, line) in enumerate(shown):
-            wanted = true[place] if place < len(true) else None
-            if wanted is None or not near(value, wanted):
-                said = f"the store's is {wanted:.9g}" if wanted is not None else f"the store has {len(true)}"
-                return [(file, line, f"feature {feature}: top activation {place + 1} is {value:.9g}; {said}")]
+        wrong = self._first_wrong(shown, true)
+        if wrong is not None and not self._is_exact:
+            true = np.sort(found.activations)[::-1][: len(tops)].tolist()
+            wrong = self._first_wrong(shown, true)
+        if wrong is not None:
+            value, file, line = shown[wrong]
+            said = f"the store's is {true[wrong]:.9g}" if wrong < len(true) else f"the store has {len(true)}"
+            return [(file, line, f"feature {feature}: top activation {wrong + 1} is {value:.9g}; {said}")]
         if asked is not None and len(shown) < len(true):
             return [("activations", 0, f"feature {feature}: {len(shown)} of its {len(true)} top activations are there")]
         return []
+
+    def _first_wrong(self, shown: list[tuple[float, str, int]], true: list[float]) -> int | None:
+        """The first place at which a value shown is not the true one."""
+        for place, (value, _, _) in enumerate(shown):
+            if place >= len(true) or abs(value - true[place]) > self._slack(true[place]):
+                return place
+        return None
 
     def check_feature(self, fields: dict[str, Any], feature: int) -> list[str]:
         """Counts, histogram, maximum, vector, cosines, correlations and logits of one feature's row, recomputed."""
         values = self.activations(feature).activations.astype(np.float64)
         found, samples = [], self.store.samples
         true = len(values) / samples if samples else 0.0
-        if abs(fields["frac_nonzero"] - true) > 0.01 * self._tolerance / 1e-3:
+        if abs(fields["frac_nonzero"] - true) > (1e-9 if self._is_exact else 1e-5):
             found.append(f"frac_nonzero is {fields['frac_nonzero']:.6g}; it fires on {true:.6g} of the store's samples")
         heights, centres = (_floats(fields, f"freq_hist_data_bar_{what}") for what in ("heights", "values"))
         top = float(values.max()) if len(values) else 0.0
-        if not heights_agree(values, heights, centres, self._tolerance * max(top, 1e-9)):
+        if not heights_agree(values, heights, centres, self._slack(top)):
             found.append("freq_hist_data does not count the store's activations")
         stated = fields.get("maxActApprox")
-        if stated is not None and not near(stated, top):
+        if stated is not None and abs(stated - top) > self._slack(top):
             found.append(f"maxActApprox is {stated:.9g}; the store's maximum is {top:.9g}")
         return (
             found
@@ -136,10 +161,14 @@ class Truth:
         stated, true = _floats(fields, "topkCosSimValues"), self.directions.cosine(feature, others)
         best = self.directions.nearest(feature, feature + 1, len(others))[1][0]
         for place, other in enumerate(others):
-            if abs(stated[place] - true[place]) > COSINE:
+            if abs(stated[place] - true[place]) > self._measure:
                 what = f"topkCosSimValues[{place}] is {stated[place]:.6g}; the cosine with feature {other} is {true[place]:.6g}"
                 return [*found, what]
-        if feature not in others and len(best) == len(others) and np.abs(np.sort(true)[::-1] - best).max() > COSINE:
+        if (
+            feature not in others
+            and len(best) == len(others)
+            and np.abs(np.sort(true)[::-1] - best).max() > self._measure
+        ):
             found.append("topkCosSimIndices are not the features with the largest cosines")
         return found
 
@@ -153,7 +182,7 @@ class Truth:
             pairs = (("pearson", true.pearson), ("l1", true.cosine))
             for name, value in pairs:
                 stated = _floats(fields, f"correlated_features_{name}")
-                if len(stated) and abs(stated[place] - value) > max(self._tolerance, COSINE):
+                if len(stated) and abs(stated[place] - value) > self._measure:
                     return [
                         f"correlated_features_{name}[{place}] is {stated[place]:.6g}; with feature {other} it is {value:.6g}"
                     ]
@@ -164,6 +193,11 @@ class Truth:
             return []
         logits = self.head.logits(feature, feature + 1)[0].astype(np.float64)
         ordered, slack, found = np.sort(logits), LOGIT * float(np.abs(logits).max()), []
+        if not self._is_exact:  # TransformerLens may centre the unembedding: all logits move alike
+            ends = [(_floats(fields, "pos_values"), ordered[::-1]), (_floats(fields, "neg_values"), ordered)]
+            moved = np.concatenate([true[: len(stated)] - stated[: len(true)] for stated, true in ends])
+            shift = float(np.median(moved)) if len(moved) else 0.0
+            logits, ordered, slack = logits - shift, ordered - shift, slack + 2 * DECIMALS
         for sign, name in ((-1, "pos"), (1, "neg")):
             stated, tokens = _floats(fields, f"{name}_values"), fields.get(f"{name}_str") or []
             true = ordered[::sign][: len(stated)]

@@ -9,6 +9,8 @@ from loaders.manifest import file_sha256
 from loaders.store import Store
 from loaders.workspace import Workspace
 from precompute.neuronpedia.checks import (
+    CLOSE,
+    DECIMALS,
     check_activation,
     check_explanation,
     check_feature,
@@ -132,16 +134,19 @@ class Verification:
                 self._add((f"{one}.jsonl", 1, what[:200]))
 
     def _check_activations(self, rows: list[Row]) -> None:
-        sound = []
+        sound, is_exact = [], bool(self.bundle.plan)
         for row in rows:
-            wrong = check_activation(row.fields)
+            wrong = check_activation(row.fields, is_exact)
             self._add(*((row.file, row.line, what) for what in wrong))
             feature, top = index_of(row.fields), row.fields["maxValue"]
             assert feature is not None
             if is_number(top):
                 self._maxima[feature] = max(self._maxima.get(feature, 0.0), float(top))
                 if is_top(row.fields):
-                    self._tops.setdefault(feature, []).append((float(top), row.file, row.line))
+                    place = row.fields.get("qualifyingTokenIndex")
+                    by_token = not is_exact and not wrong and place is not None  # as SAEDashboard chooses them
+                    value = row.fields["values"][place] if by_token else top
+                    self._tops.setdefault(feature, []).append((float(value), row.file, row.line))
             if not wrong and (self.truth is None or feature < self.truth.store.features):
                 sound.append(row)
         if self.truth:
@@ -165,7 +170,7 @@ class Verification:
     def _check_feature(self, fields: dict[str, Any], feature: int, is_exact: bool) -> list[str]:
         wrong = check_feature(fields, self.samples, is_exact)
         stated, seen = fields.get("maxActApprox"), self._maxima.get(feature)
-        if is_number(stated) and seen is not None and not near(stated, seen):
+        if is_number(stated) and seen is not None and not near(stated, seen, CLOSE if is_exact else 2 * DECIMALS):
             wrong.append(f"maxActApprox is {stated:.9g}; the largest maxValue of its activations is {seen:.9g}")
         if seen is None and fields["frac_nonzero"] and self.rows["activations"] and _asked(self.bundle.plan):
             wrong.append("fires, but has no activations")
