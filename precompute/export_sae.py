@@ -6,7 +6,7 @@ from pathlib import Path
 from loaders.errors import BadInput
 from loaders.workspace import Workspace
 from precompute.disk import require_space
-from precompute.formats import FORMATS
+from precompute.formats import FORMATS, saelens
 from precompute.import_sae import UNKNOWN
 from precompute.sae_files import load_sae
 
@@ -22,6 +22,8 @@ def export_sae(workspace: Workspace, sae_id: str, format_name: str, target: Path
     target.mkdir(parents=True, exist_ok=True)
     try:
         known = {name: value for name, value in cfg.get("metadata", {}).items() if value != UNKNOWN}
+        if format_name == saelens.NAME:
+            known = {"sae_lens_version": saelens.LAYOUT_VERSION, **known}
         FORMATS[format_name].write(target, replace(sae, extra=known))
     except BadInput:
         target.rmdir()

@@ -70,7 +70,7 @@ def read(path: Path) -> Raw:
 
 def write(directory: Path, sae: Sae) -> None:
     write_safetensors(directory / WEIGHTS, saelens_names(sae))
-    write_json(directory / "cfg.json", {**config(sae), "metadata": {"sae_lens_version": LAYOUT_VERSION, **sae.extra}})
+    write_json(directory / "cfg.json", {**config(sae), "metadata": dict(sae.extra)})
 
 
 def config(sae: Sae) -> dict[str, Any]:

@@ -136,11 +136,6 @@ def test_transcoders_are_refused_as_such(architecture, made, tmp_path):
         read_raw(tmp_path)
 
 
-def test_what_is_written_names_version_6_so_that_saelens_keeps_its_metadata(made, tmp_path):
-    saelens.write(tmp_path, made("topk"))
-    assert json.loads((tmp_path / "cfg.json").read_text())["metadata"]["sae_lens_version"].startswith("6.")
-
-
 @settings(max_examples=60, deadline=None)
 @given(
     key=st.sampled_from(
