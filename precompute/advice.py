@@ -19,11 +19,11 @@ from loaders.dataset import Dataset
 from loaders.errors import BadInput, LoupeError
 from loaders.workspace import Workspace
 from precompute.batches import Shard, locate_rows, pad, plan_batches
-from precompute.capture import check_dataset
+from precompute.capture import INPUT, check_dataset, place_of
 from precompute.devices import dtype_name
 from precompute.disk import in_bytes, in_megabytes, write_whole
 from precompute.hooks import run_until_captured
-from precompute.models import HookPoint, LoadedModel, hook_points, load_model, resolve_hook
+from precompute.models import HookPoint, LoadedModel, hook_points, load_model
 from precompute.passes import Passes
 from precompute.progress import Progress
 
@@ -42,7 +42,7 @@ class Config:
     """Dataset of the workspace that it reads."""
 
     hooks: tuple[str, ...] = ()
-    """Hook points to compare; without any, the outputs of the model's blocks."""
+    """Hook points to compare, `<hook>.input` for what a module receives; without any, the outputs of the model's blocks."""
 
     tokens: int = 32_768
     """Samples to measure on, in whole contexts drawn by the seed; the last context may end a little later."""
@@ -117,9 +117,12 @@ def choose_points(loaded: LoadedModel, hooks: tuple[str, ...]) -> list[HookPoint
     """The named hook points in the model's order, or all blocks: the longest list of numbered modules of one width that
     hand on hidden states and lie in no other such list; of equally long ones the first."""
     points = hook_points(loaded.model)
+    if any([place_of(loaded.model, hook)[1] for hook in hooks]):  # a list: every name is checked
+        received = [point._replace(name=point.name + INPUT) for point in hook_points(loaded.model, inputs=True)]
+        order = {name: place for place, (name, _) in enumerate(loaded.model.named_modules())}
+        points = sorted([*received, *points], key=lambda point: order[place_of(loaded.model, point.name)[0]])
     known = {point.name: point for point in points}
     for hook in hooks:
-        resolve_hook(loaded.model, hook)
         if hook not in known:
             raise BadInput(
                 f"Hook point '{hook}' of model '{loaded.model_id}' has no hidden states (batch, position, width) to measure."
@@ -186,12 +189,16 @@ def measure(
     offsets = np.asarray(dataset.offsets)
     whole = Shard(0, 0, dataset.contexts, 0, len(dataset.samples))
     lengths = np.diff(offsets)[sample.contexts]
+    places = {point.name: place_of(loaded.model, point.name) for point in points}
+    received = {hook for hook, (_, is_input) in places.items() if is_input}
 
     def read(model: nn.Module, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, Rows]]:
         tokens, mask = pad(dataset, offsets, batch)
         device = loaded.model.device
-        modules = {point.name: model.get_submodule(point.name) for point in points}
-        captured = run_until_captured(model, modules, input_ids=tokens.to(device), attention_mask=mask.to(device))
+        modules = {hook: model.get_submodule(module) for hook, (module, _) in places.items()}
+        captured = run_until_captured(
+            model, modules, received, input_ids=tokens.to(device), attention_mask=mask.to(device)
+        )
         rows, contexts, positions = locate_rows(dataset, whole, offsets, batch)
         kept = {hook: as_rows(captured[hook][contexts, positions]) for hook in modules}
         return rows, contexts.numpy(), kept

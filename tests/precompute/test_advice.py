@@ -155,6 +155,18 @@ def test_what_cannot_be_measured_is_said_before_the_pass(own: Workspace, loaded,
     assert not (own.root / "advice").exists()
 
 
+def test_what_a_module_receives_is_what_the_one_before_hands_on(own: Workspace, loaded: LoadedModel) -> None:
+    hooks = ("encoder.layer.1.input", "encoder.layer.0", "encoder.layer.1")
+    before, received, after = measure(own, loaded, hooks=hooks, tokens=300).hooks
+    assert [each.hook for each in (before, received, after)] == [
+        "encoder.layer.0",
+        "encoder.layer.1.input",
+        "encoder.layer.1",
+    ]
+    assert received.measures["variance"] == before.measures["variance"] and received.score < before.score
+    assert "hands on encoder.layer.0 unchanged" in reasons(received)
+
+
 def test_named_hook_points_come_in_the_models_order(own: Workspace, loaded: LoadedModel) -> None:
     found = measure(own, loaded, hooks=("encoder.layer.1", "embeddings"), tokens=300)
     assert [each.hook for each in found.hooks] == ["embeddings", "encoder.layer.1"]
