@@ -117,7 +117,8 @@ def choose_points(loaded: LoadedModel, hooks: tuple[str, ...]) -> list[HookPoint
     """The named hook points in the model's order, or all blocks: the longest list of numbered modules of one width that
     hand on hidden states and lie in no other such list; of equally long ones the first."""
     points = hook_points(loaded.model)
-    if any([place_of(loaded.model, hook)[1] for hook in hooks]):  # a list: every name is checked
+    places = [place_of(loaded.model, hook) for hook in hooks]
+    if any(is_input for _, is_input in places):
         received = [point._replace(name=point.name + INPUT) for point in hook_points(loaded.model, inputs=True)]
         order = {name: place for place, (name, _) in enumerate(loaded.model.named_modules())}
         points = sorted([*received, *points], key=lambda point: order[place_of(loaded.model, point.name)[0]])
