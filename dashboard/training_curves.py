@@ -1,124 +1,18 @@
-"""Read a run's metrics.jsonl as it grows, and smooth and thin its curves without losing a spike."""
+"""Smooth a curve, and choose the points at which a long one is drawn without losing a spike."""
 
-import json
-import os
-import threading
-from collections import OrderedDict
-from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+import math
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-KEPT_FILES = 256
-"""How many followed files are remembered; the least recently read one is forgotten first."""
+SHOWN_WHOLE = 1_000
+"""So many points are drawn one by one; more become an envelope."""
+BUCKETS = 300
+OUTSIDE_BUCKETS = 60
+"""Stretches of an envelope on the drawn part of the axis, and on each side of it."""
 
-
-class Series(NamedTuple):
-    """One metric of one run, by step ascending; all three arrays are [n]."""
-
-    step: NDArray[np.int64]
-    value: NDArray[np.float64]
-    seconds: NDArray[np.float64]  # since the run began; NaN where the row does not say
-
-
-class Curves(NamedTuple):
-    """Every metric of one run as far as its file had been written."""
-
-    series: dict[str, Series]
-    step: int  # the newest step, -1 before the first row
-    skipped: int  # complete lines that are not a JSON row with a step
-
-
-class MetricsFile:
-    """Follows one metrics.jsonl: each `read` parses only the lines that were completed since the last one.
-
-    A line counts once its line break is there, so one that is being written is simply not read yet. A run that
-    resumes from a checkpoint goes back to an earlier step; what stood from that step on is replaced. A file that
-    shrank or was replaced is read again from its start.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._lock = threading.Lock()
-        self._forget()
-
-    def _forget(self) -> None:
-        self._offset, self._inode, self._skipped, self._step = 0, -1, 0, -1
-        self._points: dict[str, list[tuple[int, float, float]]] = {}
-        self._curves = Curves({}, -1, 0)
-
-    def read(self) -> Curves:
-        """The curves up to the last complete line; none where there is no file (yet)."""
-        with self._lock:
-            try:
-                with self.path.open("rb") as file:
-                    self._follow(file)
-            except FileNotFoundError:
-                self._forget()
-            return self._curves
-
-    def _follow(self, file: BinaryIO) -> None:
-        status = os.fstat(file.fileno())
-        if status.st_ino != self._inode or status.st_size < self._offset:
-            self._forget()
-            self._inode = status.st_ino
-        file.seek(self._offset)
-        text = file.read()
-        complete = text[: text.rfind(b"\n") + 1]
-        if not complete:
-            return
-        self._offset += len(complete)
-        for line in complete.splitlines():
-            self._add(line)
-        series = {name: _columns(points) for name, points in self._points.items() if points}
-        self._curves = Curves(series, self._step, self._skipped)
-
-    def _add(self, line: bytes) -> None:
-        if not line.strip():
-            return
-        try:
-            row: dict[str, Any] = json.loads(line)
-            step = int(row["step"])
-        except (ValueError, KeyError, TypeError):  # a crash left half a line, and the resumed run wrote on after it
-            self._skipped += 1
-            return
-        if step < self._step:
-            for points in self._points.values():
-                _drop_from(points, step)
-        self._step = step
-        seconds = float(row.get("seconds") or "nan")
-        for name, value in row.items():
-            if name in ("step", "seconds") or isinstance(value, bool) or not isinstance(value, int | float):
-                continue
-            points = self._points.setdefault(name, [])
-            _drop_from(points, step)
-            points.append((step, float(value), seconds))
-
-
-def _drop_from(points: list[tuple[int, float, float]], step: int) -> None:
-    while points and points[-1][0] >= step:
-        points.pop()
-
-
-def _columns(points: list[tuple[int, float, float]]) -> Series:
-    step, value, seconds = (np.array(column) for column in zip(*points, strict=True))
-    return Series(step.astype(np.int64), value.astype(np.float64), seconds.astype(np.float64))
-
-
-_followed: OrderedDict[Path, MetricsFile] = OrderedDict()
-_followed_lock = threading.Lock()
-
-
-def read_curves(path: Path) -> Curves:
-    """The curves of one metrics.jsonl, following on from where this process last read it."""
-    with _followed_lock:
-        file = _followed.setdefault(path, MetricsFile(path))
-        _followed.move_to_end(path)
-        while len(_followed) > KEPT_FILES:
-            _followed.popitem(last=False)
-    return file.read()
+Window = tuple[float, float]
 
 
 def smooth(value: NDArray[np.float64], weight: float) -> NDArray[np.float64]:
@@ -132,24 +26,67 @@ def smooth(value: NDArray[np.float64], weight: float) -> NDArray[np.float64]:
     known = value[finite]
     if known.size:
         average = lfilter([1.0 - weight], [1.0, -weight], known)
-        smoothed[finite] = average / (1.0 - weight ** np.arange(1, known.size + 1))
+        biased = known.size if weight > 0 else 1
+        if weight > 0:
+            biased = min(biased, math.ceil(math.log(1e-17) / math.log(weight)))  # beyond, the divisor is exactly 1
+        average[:biased] /= 1.0 - weight ** np.arange(1, biased + 1)
+        smoothed[finite] = average
     return smoothed
 
 
-def thin(value: NDArray[np.float64], buckets: int = 300) -> NDArray[np.int64]:
-    """Indices (ascending, at most 2 * buckets + 2) at which to draw `value` [n] so that no spike is lost.
+def envelope(
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    window: Window | None = None,
+    *,
+    is_log_x: bool = False,
+    buckets: int = BUCKETS,
+) -> NDArray[np.int64]:
+    """Indices (ascending) at which to draw `y` [n] over ascending `x` [n] so that no spike is lost at any zoom.
 
-    The run is cut into `buckets` stretches of equal length; each keeps its smallest and its largest finite value. The
-    first and the last point are always kept, and a series that is short enough is kept whole.
+    The part of the axis within `window` (None: all of it) is drawn point by point where it holds up to SHOWN_WHOLE
+    points; otherwise it is cut into `buckets` stretches of equal length on the axis as it is drawn (linear or
+    logarithmic), and each keeps its smallest and its largest finite value. One point beyond either end is kept, so that
+    the line leaves the frame; what lies farther out is an envelope as well, so that one may pan. Both ends are kept.
     """
-    n = value.size
-    if n <= 2 * buckets:
-        return np.arange(n)
-    low = np.where(np.isfinite(value), value, np.inf)
-    high = np.where(np.isfinite(value), value, -np.inf)
-    edges = np.linspace(0, n, buckets + 1).astype(int)
-    kept = {0, n - 1}
-    for start, end in zip(edges[:-1], edges[1:], strict=True):
-        kept.add(start + int(low[start:end].argmin()))
-        kept.add(start + int(high[start:end].argmax()))
-    return np.array(sorted(kept))
+    n = x.size
+    low, high = (0, n) if window is None else _within(x, window)
+    shown = _stretches(x, y, max(low - 1, 0), min(high + 1, n), buckets, SHOWN_WHOLE, is_log_x)
+    before = _stretches(x, y, 0, low, OUTSIDE_BUCKETS, 0, is_log_x)
+    after = _stretches(x, y, high, n, OUTSIDE_BUCKETS, 0, is_log_x)
+    ends = np.array([0, n - 1] if n else [], np.int64)
+    return np.unique(np.concatenate([before, shown, after, ends]))
+
+
+def _within(x: NDArray[np.float64], window: Window) -> tuple[int, int]:
+    first, last = sorted(window)
+    return int(np.searchsorted(x, first, "left")), int(np.searchsorted(x, last, "right"))
+
+
+def _stretches(
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    low: int,
+    high: int,
+    buckets: int,
+    shown_whole: int,
+    is_log_x: bool,
+) -> NDArray[np.int64]:
+    if high - low <= max(shown_whole, 2 * buckets):
+        return np.arange(low, high)
+    edges = np.concatenate([[low], low + np.searchsorted(x[low:high], _marks(x[low:high], buckets, is_log_x)), [high]])
+    lowest = np.where(np.isfinite(y[low:high]), y[low:high], np.inf)
+    highest = np.where(np.isfinite(y[low:high]), y[low:high], -np.inf)
+    kept = set()
+    for start, end in zip(edges[:-1] - low, edges[1:] - low, strict=True):
+        if end > start:
+            kept |= {low + start + int(lowest[start:end].argmin()), low + start + int(highest[start:end].argmax())}
+    return np.array(sorted(kept), np.int64)
+
+
+def _marks(x: NDArray[np.float64], buckets: int, is_log_x: bool) -> NDArray[np.float64]:
+    """Where on the axis one stretch ends and the next begins: [buckets - 1]."""
+    positive = x[np.searchsorted(x, 0, "right") :] if is_log_x else x
+    if is_log_x and positive.size:
+        return np.geomspace(positive[0], x[-1], buckets + 1)[1:-1]
+    return np.linspace(x[0], x[-1], buckets + 1)[1:-1]

@@ -1,47 +1,84 @@
-"""The Training page's curves and tables, from runs to figures and rows."""
+"""The Training page's curves: which metrics are drawn together, and a figure of each for the chosen runs."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from dashboard.components import count, percent
-from dashboard.components import figures as three_digits
-from dashboard.figures.training import Axes, Line, draw_curves, draw_frontier
-from dashboard.training_curves import Series, smooth, thin
+from dashboard.components import count
+from dashboard.figures.training import Axes, Line, draw_curves
+from dashboard.training_curves import Window, envelope, smooth
+from dashboard.training_metrics import Series
 from dashboard.training_runs import TrainingRun
-from loaders.errors import StoreDamaged
-from loaders.workspace import Workspace
 
 MAX_SMOOTHING = 0.99
 
 
+class Part(NamedTuple):
+    """One metric of a panel: what it is called in hover texts, and its mark ("" for a plain line)."""
+
+    metric: str
+    words: str = ""
+    symbol: str = ""
+
+
 class Panel(NamedTuple):
-    """One chart: the metric of the training batches, its held-out twin, and how its values are drawn."""
+    """One chart: its metrics, and how their values are drawn."""
 
     name: str
     title: str
     note: str
     y_title: str
-    train: str
-    held_out: str | None = None
+    parts: tuple[Part, ...]
     can_be_log: bool = True
+
+
+def _held_out(metric: str) -> Part:
+    return Part(metric, "held out", "circle")
 
 
 PANELS = (
     Panel(
         "fvu", "FVU", "line: training batches · dots: held-out rows", "variance unexplained",
-        "fvu_train", "fvu_held_out",
+        (Part("fvu_train"), _held_out("fvu_held_out")),
     ),
-    Panel("loss", "Loss", "on training batches", "loss", "loss"),
-    Panel("l0", "L0", "line: training batches · dots: held-out rows", "features per sample", "l0", "l0_held_out", False),
-    Panel("dead", "Dead features", "as the trainer counts them while it runs", "features", "dead", None, False),
-    Panel("lr", "Learning rate", "of the optimiser", "learning rate", "lr"),
-    Panel("grad", "Gradient norm", "before the optimiser's step", "norm", "grad_norm"),
+    Panel("loss", "Loss", "on training batches", "loss", (Part("loss"),)),
+    Panel(
+        "l0", "L0", "line: training batches · dots: held-out rows", "features per sample",
+        (Part("l0"), _held_out("l0_held_out")), False,
+    ),
+    Panel("dead", "Dead features", "as the trainer counts them while it runs", "features", (Part("dead"),), False),
+    Panel("lr", "Learning rate", "of the optimiser", "learning rate", (Part("lr"),)),
+    Panel("grad", "Gradient norm", "before the optimiser's step", "norm", (Part("grad_norm"),)),
+    Panel(
+        "variance", "Explained variance", "1 − FVU, on held-out rows", "variance explained",
+        (_held_out("explained_variance"),), False,
+    ),
+    Panel(
+        "deadshare", "Dead share", "features that fire on no held-out row", "share of features",
+        (_held_out("dead_share_held_out"),), False,
+    ),
+    Panel(
+        "parts", "Parts of the loss", "line: auxiliary (revives dead features) · dots: sparsity", "loss",
+        (Part("aux_loss", "auxiliary"), Part("sparsity_loss", "sparsity", "circle")),
+    ),
+    Panel(
+        "ce", "Cross-entropy", "of the model · ▽ untouched · ● spliced · ✕ hook point ablated", "nats per token",
+        (Part("ce_clean", "model untouched", "triangle-down"), Part("ce_spliced", "SAE spliced in", "circle"),
+         Part("ce_ablated", "hook point ablated", "x")),
+    ),
+    Panel(
+        "recovered", "Loss recovered", "(ablated − spliced) ÷ (ablated − untouched)", "share of the cross-entropy",
+        (_held_out("loss_recovered"),), False,
+    ),
+    Panel("speed", "Speed", "rows of activations per second", "rows per second", (Part("rows_per_second"),)),
 )  # fmt: skip
+ALWAYS = ("fvu", "loss", "l0", "dead", "lr", "grad")
+"""Panels that keep their place whatever a run says; the others appear once a ticked run has a value for them."""
+COUNTED = "held_out_samples"
+KNOWN = frozenset({part.metric for panel in PANELS for part in panel.parts} | {COUNTED})
 
 
 class Settings(NamedTuple):
@@ -51,6 +88,11 @@ class Settings(NamedTuple):
     is_log_y: bool = False
     is_log_x: bool = False
     by_time: bool = False
+
+    @property
+    def axis(self) -> str:
+        """The kind of x axis; a zoom counts as long as it stays the same."""
+        return f"{'time' if self.by_time else 'step'}{'-log' if self.is_log_x else ''}"
 
 
 def read_settings(smooth_text: str | None, log: str | None, x: str | None) -> Settings:
@@ -74,8 +116,50 @@ def write_settings(settings: Settings) -> dict[str, str | None]:
     }
 
 
-def draw_panel(panel: Panel, chosen: Sequence[TrainingRun], settings: Settings, *, height: int) -> go.Figure:
-    """One chart of the chosen runs: the smoothed line over the faint raw one, held-out rows as dots."""
+def present(chosen: Sequence[TrainingRun]) -> list[Panel]:
+    """The panels beside those that are always there of which any of the runs has a value."""
+    there = {name for run in chosen for name in run.curves.series}
+    return [one for one in PANELS if one.name not in ALWAYS and any(part.metric in there for part in one.parts)]
+
+
+def more_names(chosen: Sequence[TrainingRun]) -> list[str]:
+    """The metrics of any of the runs that no panel draws, by name."""
+    return sorted({name for run in chosen for name in run.curves.series if name not in KNOWN})
+
+
+def more_panel(name: str) -> Panel:
+    """A panel for a metric that the page does not know."""
+    return Panel("more", _plain(name), "", _plain(name), (Part(name),))
+
+
+def _plain(name: str) -> str:
+    """A metric's name as a figure may show it: no markup, no template, no more than fits."""
+    return "".join(letter if letter.isalnum() or letter in " _./@:-" else "·" for letter in name[:40])
+
+
+def read_window(zoom: dict[str, Any] | None, name: str, settings: Settings) -> Window | None:
+    """Which part of the x axis a chart shows, in steps or seconds; None where all of it.
+
+    `zoom` holds, per chart, the axis on which one zoomed and the range as plotly gives it (log10 on a logarithmic axis).
+    """
+    found = (zoom or {}).get(name)
+    if not isinstance(found, dict) or found.get("axis") != settings.axis:
+        return None
+    try:
+        low, high = (float(end) for end in found["range"])
+        window = (10**low, 10**high) if settings.is_log_x else (low, high)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+    return window if np.isfinite(window).all() else None
+
+
+def draw_panel(
+    panel: Panel, chosen: Sequence[TrainingRun], settings: Settings, window: Window | None = None, *, height: int
+) -> go.Figure:
+    """One chart of the chosen runs: smoothed lines over the faint raw ones, held-out rows as dots.
+
+    A long line is an envelope; of the part within `window` every point is drawn once they are few enough.
+    """
     axes = Axes(
         x_title="seconds of training" if settings.by_time else "step",
         y_title=panel.y_title,
@@ -84,127 +168,56 @@ def draw_panel(panel: Panel, chosen: Sequence[TrainingRun], settings: Settings, 
         is_log_y=settings.is_log_y and panel.can_be_log,
         from_zero=True,
     )
-    lines = [line for run in chosen for line in _lines(panel, run, settings)]
+    lines = [line for run in chosen for part in panel.parts if (line := _line(part, run, settings, axes, window))]
     return draw_curves(lines, axes, height=height)
 
 
-def _lines(panel: Panel, run: TrainingRun, settings: Settings) -> list[Line]:
-    lines = []
-    found = run.curves.series.get(panel.train)
-    if found is not None:
-        x, raw = _x(found, settings), _drawable(found.value)
-        is_smoothed = settings.smoothing > 0
-        drawn = smooth(found.value, settings.smoothing) if is_smoothed else raw
-        at, faint = thin(drawn), thin(raw)
-        line = Line(run.sae_id, run.look.colour, run.look.dash, x[at], drawn[at])
-        lines.append(line._replace(faint_x=x[faint], faint_y=raw[faint]) if is_smoothed else line)
-    held_out = run.curves.series.get(panel.held_out or "")
-    if held_out is not None:
-        x, y = _x(held_out, settings), _drawable(held_out.value)
-        at = thin(y)
-        rows = run.curves.series.get("held_out_samples")
-        name = f"{run.sae_id}, {count(rows.value[-1])} held-out rows" if rows else f"{run.sae_id}, held out"
-        lines.append(Line(name, run.look.colour, run.look.dash, x[at], y[at], has_markers=True))
-    return lines
+def _line(part: Part, run: TrainingRun, settings: Settings, axes: Axes, window: Window | None) -> Line | None:
+    series = run.curves.series.get(part.metric)
+    if series is None:
+        return None
+    x, value = _along(series, settings)
+    raw = _drawable(value, axes.is_log_y)
+    line = Line(_name(part, run), run.look.colour, run.look.dash, x, raw, symbol=part.symbol)
+    at = envelope(x, raw, window, is_log_x=settings.is_log_x)
+    if part.symbol or not settings.smoothing:
+        return line._replace(x=x[at], y=raw[at])
+    smoothed = _drawable(smooth(value, settings.smoothing), axes.is_log_y)
+    drawn = envelope(x, smoothed, window, is_log_x=settings.is_log_x)
+    return line._replace(x=x[drawn], y=smoothed[drawn], faint_x=x[at], faint_y=raw[at])
 
 
-def _x(series: Series, settings: Settings) -> np.ndarray:
-    return series.seconds if settings.by_time else series.step.astype(np.float64)
+def _name(part: Part, run: TrainingRun) -> str:
+    rows = run.curves.series.get(COUNTED)
+    if part.words == "held out" and rows:
+        return f"{run.sae_id}, {count(rows.value[-1])} held-out rows"
+    return f"{run.sae_id}, {part.words}" if part.words else run.sae_id
 
 
-def _drawable(value: np.ndarray) -> np.ndarray:
-    return np.where(np.isfinite(value), value, np.nan)
+def _along(series: Series, settings: Settings) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """x ascending and the values over it; rows without a time have no place among seconds."""
+    if not settings.by_time:
+        return series.step.astype(np.float64), series.value
+    is_known = np.isfinite(series.seconds)
+    x, value = series.seconds[is_known], series.value[is_known]
+    if (np.diff(x) < 0).any():  # a resumed run whose clock started anew
+        order = np.argsort(x, kind="stable")
+        return x[order], value[order]
+    return x, value
 
 
-def unfinite(chosen: Sequence[TrainingRun]) -> int:
-    """Measured values that cannot be drawn because they are not finite (a diverged run)."""
-    drawn = [name for panel in PANELS for name in (panel.train, panel.held_out) if name]
-    return sum(
-        int((~np.isfinite(run.curves.series[name].value)).sum())
-        for run in chosen
-        for name in drawn
-        if name in run.curves.series
-    )
+def _drawable(value: NDArray[np.float64], is_log: bool) -> NDArray[np.float64]:
+    return np.where(np.isfinite(value) & (value > 0) if is_log else np.isfinite(value), value, np.nan)
 
 
-def run_rows(found: Sequence[TrainingRun]) -> list[dict[str, Any]]:
-    """Rows of the runs table: numbers for sorting and the words that are shown."""
-    return [
-        {
-            "id": run.sae_id,
-            "colour": run.look.colour,
-            "status": run.status,
-            "error": run.error or "",
-            "step": steps(run),
-            "duration": run.duration,
-            "duration_text": duration(run.duration),
-            "fvu": run.quality.fvu,
-            "fvu_text": three_digits(run.quality.fvu),
-            "explained_text": percent(None if run.quality.fvu is None else 1 - run.quality.fvu),
-            "l0": run.quality.l0,
-            "l0_text": three_digits(run.quality.l0),
-            "dead": run.quality.dead_share,
-            "dead_text": percent(run.quality.dead_share),
-            "rows": run.quality.rows,
-            "features": run.features,
-        }
-        for run in found
-    ]
-
-
-def steps(run: TrainingRun) -> str:
-    """How far a run came: '230 of 400'."""
-    done = f"{run.curves.step:,}" if run.curves.step >= 0 else "–"
-    return f"{done} of {run.total_steps:,}" if run.total_steps else done
-
-
-def duration(seconds: float | None) -> str:
-    """A length of time: '45 s', '3 min 20 s', '2 h 5 min'."""
-    if seconds is None:
-        return "–"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600:,} h {whole % 3600 // 60} min"
-
-
-def draw_runs_frontier(found: Sequence[TrainingRun], chosen: Sequence[TrainingRun], *, height: int) -> go.Figure:
-    """The L0-FVU frontier of every SAE with held-out figures; the chosen ones are filled."""
-    ids = {run.sae_id for run in chosen}
-    known = [run for run in found if run.quality.fvu is not None and run.quality.l0 is not None]
-    return draw_frontier(
-        pd.DataFrame(
-            {
-                "name": [run.sae_id for run in known],
-                "l0": [run.quality.l0 for run in known],
-                "fvu": [run.quality.fvu for run in known],
-                "rows": pd.Series([run.quality.rows for run in known], dtype="Float64"),
-                "features": [run.features or 0 for run in known],
-                "colour": [run.look.colour for run in known],
-                "symbol": [run.look.symbol for run in known],
-                "is_selected": [run.sae_id in ids for run in known],
-            }
-        ),
-        height=height,
-    )
-
-
-def densities(
-    workspace: Workspace, chosen: Sequence[TrainingRun]
-) -> tuple[list[tuple[str, str, str, NDArray[np.float64]]], str]:
-    """Name, colour, line pattern and density [features] of the chosen runs that have a store, and what was left out."""
-    drawn, dead = [], []
-    for run in chosen:
-        if run.store_id is None:
-            continue
-        try:
-            density = workspace.open_store(run.store_id).stats()["density"].to_numpy()
-        except StoreDamaged:
-            dead.append(f"{run.sae_id}, whose store is damaged")
-            continue
-        drawn.append((run.sae_id, run.look.colour, run.look.dash, density))
-        if never := int((density == 0).sum()):
-            dead.append(f"{count(never)} dead of {run.sae_id}")
-    return drawn, "exact, over each store's samples; left out: " + (", ".join(dead) or "no dead features")
+def undrawn(chosen: Sequence[TrainingRun], settings: Settings) -> tuple[int, int]:
+    """Measured values that are not finite (a diverged run), and those at or below zero that a log axis cannot show."""
+    unfinite = below = 0
+    for panel in PANELS:
+        for run in chosen:
+            for part in panel.parts:
+                if (series := run.curves.series.get(part.metric)) is not None:
+                    unfinite += int((~np.isfinite(series.value)).sum())
+                    if settings.is_log_y and panel.can_be_log:
+                        below += int((series.value <= 0).sum())
+    return unfinite, below

@@ -7,22 +7,22 @@ from typing import Any, NamedTuple
 from catalog.catalog import Catalog
 from catalog.runs import Run, runs
 from dashboard.figures.theme import colour
-from dashboard.training_curves import Curves, read_curves
+from dashboard.training_metrics import Curves, read_all
+from loaders.errors import StoreDamaged
+from loaders.sae import SaeRecord
 from loaders.workspace import Workspace
 
 DASHES = ("solid", "dash", "dot")
-SYMBOLS = ("circle", "square", "diamond")
 MOST_CHOSEN = 7  # so many colours tell runs apart; without a choice in the URL no more are drawn
 NOTHING = "none"  # in the URL: every run was unticked
 STATUS_WORDS = {"running": "running", "done": "finished", "failed": "failed", "stopped": "stopped"}
 
 
 class Look(NamedTuple):
-    """Colour of the layer, as on every page; line pattern and mark tell sets with the same layers apart."""
+    """Colour of the layer, as on every page; the line pattern tells sets with the same layers apart."""
 
     colour: str
     dash: str
-    symbol: str
 
 
 class Quality(NamedTuple):
@@ -46,9 +46,11 @@ class TrainingRun(NamedTuple):
     config: dict[str, Any]
     curves: Curves
     quality: Quality
-    look: Look
-    store_id: str | None
     features: int | None
+    architecture: str
+    subject: str  # what it reconstructs: model, hook point and dataset; only SAEs of one subject are comparable
+    look: Look = Look(colour(0), DASHES[0])
+    store_id: str | None = None
 
 
 def collect(workspace: Workspace, catalog: Catalog, now: datetime | None = None) -> list[TrainingRun]:
@@ -56,15 +58,27 @@ def collect(workspace: Workspace, catalog: Catalog, now: datetime | None = None)
     latest: dict[str, Run] = {}
     for run in runs(catalog, now):
         latest.setdefault(run.sae_id, run)
-    stores = {manifest["sae"]: store for store, manifest in reversed(workspace.manifests().items())}
+    manifests = workspace.manifests()
+    stores = {manifest["sae"]: store for store, manifest in reversed(manifests.items())}
     finished = set(workspace.sae_ids())
     ids = sorted({*latest, *finished})
-    places = {sae_id: _place(workspace, latest.get(sae_id), stores.get(sae_id)) for sae_id in ids}
-    looks = assign_looks(places)
-    return [
-        _describe(workspace, sae_id, latest.get(sae_id), stores.get(sae_id), looks[sae_id], sae_id in finished, now)
-        for sae_id in ids
-    ]
+    known = {sae_id: manifests.get(stores.get(sae_id, ""), {}) for sae_id in ids}
+    looks = assign_looks({sae_id: _place(latest.get(sae_id), known[sae_id]) for sae_id in ids})
+    curves = read_all(workspace.sae_dir(sae_id) / "metrics.jsonl" for sae_id in ids)
+    found = []
+    for sae_id, curve in zip(ids, curves, strict=True):
+        record, error = _record(workspace, sae_id) if sae_id in finished else (None, None)
+        run = _describe(sae_id, latest.get(sae_id), known[sae_id], record, curve, now)
+        found.append(run._replace(look=looks[sae_id], store_id=stores.get(sae_id), error=run.error or error))
+    return found
+
+
+def _record(workspace: Workspace, sae_id: str) -> tuple[SaeRecord | None, str | None]:
+    """A finished SAE, or the sentence that says why it cannot be read; the other runs are not its hostages."""
+    try:
+        return workspace.sae(sae_id), None
+    except StoreDamaged as error:
+        return None, str(error)
 
 
 def choose(found: list[TrainingRun], wanted: str | None) -> tuple[list[TrainingRun], list[str]]:
@@ -89,11 +103,10 @@ class Place(NamedTuple):
     started: float
 
 
-def _place(workspace: Workspace, run: Run | None, store_id: str | None) -> Place:
-    known = workspace.manifests()[store_id] if store_id else {}
+def _place(run: Run | None, manifest: dict[str, Any]) -> Place:
     config = run.config if run else {}
-    set_id = known.get("set") or config.get("set_id") or ""
-    layer = known.get("layer_index") if store_id else config.get("layer_index")
+    set_id = manifest.get("set") or config.get("set_id") or ""
+    layer = manifest.get("layer_index") if manifest else config.get("layer_index")
     return Place(str(set_id), int(layer or 0), run.started_at.timestamp() if run else math.inf)
 
 
@@ -108,24 +121,20 @@ def assign_looks(places: dict[str, Place]) -> dict[str, Look]:
     looks: dict[str, Look] = {}
     for number, (set_id, found) in enumerate(members.items()):
         ordered = sorted(found, key=lambda sae_id: places[sae_id].layer_index) if set_id else found
-        kind = number % len(DASHES)
         for position, sae_id in enumerate(ordered):
-            looks[sae_id] = Look(colour(position), DASHES[kind], SYMBOLS[kind])
+            looks[sae_id] = Look(colour(position), DASHES[number % len(DASHES)])
     return looks
 
 
 def _describe(
-    workspace: Workspace,
     sae_id: str,
     run: Run | None,
-    store_id: str | None,
-    look: Look,
-    is_finished: bool,
+    manifest: dict[str, Any],
+    record: SaeRecord | None,
+    curves: Curves,
     now: datetime | None,
 ) -> TrainingRun:
-    curves = read_curves(workspace.sae_dir(sae_id) / "metrics.jsonl")
-    record = workspace.sae(sae_id) if is_finished else None
-    quality = _quality(workspace.manifests()[store_id].get("quality") if store_id else None)
+    quality = _quality(manifest.get("quality"))
     if quality.fvu is None and record is not None:  # not harvested yet, so dead features are not known
         quality = _quality(record.metadata.get("quality"))._replace(dead_share=None)
     cfg = record.cfg if record else {}
@@ -140,10 +149,28 @@ def _describe(
         config=flatten(run.config) if run and run.config else flatten(plain),
         curves=curves,
         quality=quality,
-        look=look,
-        store_id=store_id,
         features=int(cfg["d_sae"]) if "d_sae" in cfg else None,
+        architecture=_architecture(run, record),
+        subject=_subject(sae_id, run, manifest, record),
     )
+
+
+def _architecture(run: Run | None, record: SaeRecord | None) -> str:
+    """As it was trained: an exported SAE may have taken another form (batch_topk is used as jumprelu)."""
+    trained = record.metadata.get("training") if record else None
+    sources = (run.config if run else {}, trained if isinstance(trained, dict) else {}, record.cfg if record else {})
+    return str(next((known["architecture"] for known in sources if known.get("architecture")), "unknown"))
+
+
+def _subject(sae_id: str, run: Run | None, manifest: dict[str, Any], record: SaeRecord | None) -> str:
+    """Model, hook point and dataset; the SAE's own id where they are not all known."""
+    metadata, config = record.metadata if record else {}, run.config if run else {}
+    names = (("model_id",), ("hook", "hook_name"), ("dataset", "dataset_id"))
+    parts = [
+        next((known[key] for known in (manifest, config, metadata) for key in keys if known.get(key)), None)
+        for keys in names
+    ]
+    return " · ".join(map(str, parts)) if all(parts) else sae_id
 
 
 def _quality(found: dict[str, Any] | None) -> Quality:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -107,6 +107,13 @@ class Trajectory(NamedTuple):
     direction: NDArray[np.float32]  # [snapshots, width], unit rows
 
 
+class Found(NamedTuple):
+    """What a run's folder holds."""
+
+    snapshots: list[Snapshot]
+    damaged: list[str]
+
+
 def snapshot_steps(sae_dir: Path) -> list[int]:
     """Steps of which there is a snapshot, ascending; nothing is opened."""
     folder = sae_dir / FOLDER
@@ -119,17 +126,30 @@ def open_snapshot(sae_dir: Path, step: int) -> Snapshot:
     return Snapshot.open(sae_dir / FOLDER / snapshot_name(step))
 
 
-def open_snapshots(sae_dir: Path) -> list[Snapshot]:
-    """Every snapshot of a run, by step; raises StoreDamaged where one is damaged or they are not of one SAE."""
-    found = [open_snapshot(sae_dir, step) for step in snapshot_steps(sae_dir)]
-    for snapshot in found[1:]:
-        if (snapshot.features, snapshot.width) != (found[0].features, found[0].width):
-            raise _damaged(
-                snapshot.path,
-                f"it has {snapshot.features} features of width {snapshot.width}, that of step {found[0].step}"
-                f" {found[0].features} of {found[0].width}",
-            )
-    return found
+def read_snapshots(sae_dir: Path, opened: Callable[[Path], Snapshot] = Snapshot.open) -> Found:
+    """Every snapshot of a run that can be read, by step, and a sentence for each that cannot; of one shape all of them.
+
+    Densities and last firings are read and checked, decoder directions are not. `opened` opens a path, so that a caller
+    may keep what it opened before.
+    """
+    snapshots: list[Snapshot] = []
+    damaged: list[str] = []
+    for step in reversed(snapshot_steps(sae_dir)):
+        try:
+            snapshot = opened(sae_dir / FOLDER / snapshot_name(step))
+            _ = snapshot.density, snapshot.last_fired
+            if snapshots and (snapshot.features, snapshot.width) != (snapshots[0].features, snapshots[0].width):
+                raise _damaged(
+                    snapshot.path,
+                    f"it has {snapshot.features} features of width {snapshot.width}, that of step {snapshots[0].step}"
+                    f" {snapshots[0].features} of {snapshots[0].width}",
+                )
+            snapshots.append(snapshot)
+        except StoreNotFound:  # deleted since it was listed
+            continue
+        except StoreDamaged as error:
+            damaged.append(str(error))
+    return Found(snapshots[::-1], damaged[::-1])
 
 
 def read_trajectory(snapshots: list[Snapshot], feature: int) -> Trajectory:

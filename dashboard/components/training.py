@@ -7,7 +7,7 @@ import dash_ag_grid as dag
 import dash_bootstrap_components as dbc
 from dash import dcc, html
 
-from dashboard.components.blocks import panel, skeleton
+from dashboard.components.blocks import empty_state
 from dashboard.figures.theme import CONFIG
 
 FVU_WORDS = (
@@ -154,15 +154,71 @@ def graph(id: str, height: int) -> dcc.Graph:
     return dcc.Graph(id=id, config=CONFIG, style={"height": f"{height}px"}, figure={"layout": BLANK})
 
 
-def curve_panel(name: str, title: str, note: str, height: int) -> html.Section:
-    """One chart of curves."""
-    return panel(title, graph(f"training-curve-{name}", height), note=note, min_height=height, class_name="span-4")
+def slim_panel(
+    title: str, body: Any, *, note: str = "", name: str = "", actions: Any = None, min_height: int, class_name: str
+) -> html.Section:
+    """A panel of few parts, for a page of many: with `name`, title and note are `<name>-title` and `<name>-note`."""
+    ids = {"title": {"id": f"{name}-title"}, "note": {"id": f"{name}-note"}} if name else {"title": {}, "note": {}}
+    head: list[Any] = [
+        html.H2(title, className="panel-title", **ids["title"]),
+        html.Div(note, className="panel-note", **ids["note"]),
+    ]
+    if actions is not None:
+        head.append(html.Div(actions, className="panel-actions"))
+    style = {"minHeight": f"{min_height}px"}
+    return html.Section(
+        [html.Header(head, className="panel-head"), html.Div(body, className="panel-body", style=style)],
+        className=f"panel {class_name}",
+    )
+
+
+def curve_panel(name: str | dict[str, str], title: str, note: str, height: int, figure: Any = None) -> html.Section:
+    """One chart of curves, `figure` or blank until it arrives by callback."""
+    drawn = graph(f"training-curve-{name}" if isinstance(name, str) else name, height)  # type: ignore[arg-type]
+    if figure is not None:
+        drawn.figure = figure
+    drawn.className = "panel-graph"
+    head = html.Header(
+        [html.H2(title, className="panel-title"), html.Div(note, className="panel-note")], className="panel-head"
+    )
+    return html.Section([head, drawn], className="panel span-4")
+
+
+def more_metrics(height: int) -> html.Div:
+    """Where metrics without a chart of their own are drawn, once asked for and one at a time."""
+    choice = [
+        html.Label("Metric", htmlFor="training-more-metric", className="panel-note"),
+        dbc.Select(id="training-more-metric", options=[], size="sm"),
+    ]
+    chart = html.Section(
+        [html.Header(choice, className="panel-head"), graph("training-curve-more", height)], className="panel"
+    )
+    return html.Div(
+        [
+            html.Button(
+                "More metrics",
+                id="training-more-button",
+                type="button",
+                className="button",
+                **{"aria-expanded": "false", "aria-controls": "training-more-collapse"},
+            ),
+            dbc.Collapse(chart, id="training-more-collapse", is_open=False),
+        ],
+        id="training-more",
+        className="training-more",
+        hidden=True,
+    )
+
+
+def config_switch() -> dbc.Switch:
+    """Shows the fields in which the runs agree as well."""
+    return dbc.Switch(id="training-config-all", label="all fields", value=False, className="training-switch")
 
 
 def config_table(names: Sequence[str], rows: Sequence[tuple[str, list[str], bool]]) -> Any:
-    """Fields down, runs across; fields in which the runs differ come first and are marked."""
+    """Fields down, runs across; fields in which the runs differ are marked."""
     if not rows:
-        return skeleton(60)
+        return empty_state("Nothing differs", "The ticked runs have the same settings, or none is ticked.")
     columns: list[dict[str, Any]] = [{"field": "field", "headerName": "Field", "pinned": "left", "width": 220}]
     for position, name in enumerate(names):
         columns.append(

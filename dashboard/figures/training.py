@@ -1,17 +1,13 @@
-"""Figures of training runs: curves over steps or time, the L0-FVU frontier and feature densities."""
+"""Curves of training runs over steps or time."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from dashboard.figures.theme import finish
-
-DENSITY_BIN_WIDTH = 0.1
-"""Width of a bin of log10 density: ten bins for each power of ten."""
 
 
 class Line(NamedTuple):
@@ -24,7 +20,7 @@ class Line(NamedTuple):
     y: NDArray[np.float64]
     faint_x: NDArray[np.float64] | None = None
     faint_y: NDArray[np.float64] | None = None
-    has_markers: bool = False
+    symbol: str = ""  # plotly's name of the mark at each point; none by default
 
 
 class Axes(NamedTuple):
@@ -61,8 +57,8 @@ def draw_curves(lines: Sequence[Line], axes: Axes, *, height: int) -> go.Figure:
                 **drawn,
                 "x": line.x,
                 "y": line.y,
-                "mode": "lines+markers" if line.has_markers or len(line.x) == 1 else "lines",  # one point is no line
-                "marker": {"size": 6, "symbol": "circle"},
+                "mode": "lines+markers" if line.symbol or len(line.x) == 1 else "lines",  # one point is no line
+                "marker": {"size": 6, "symbol": line.symbol or "circle"},
                 "name": line.name,
                 "hovertemplate": f"<b>{line.name}</b><br>{axes.y_hover} %{{y:.3~g}}<br>{_x_hover(axes)}<extra></extra>",
             }
@@ -94,74 +90,3 @@ def _decades(lines: Sequence[Line]) -> float:
     values = np.concatenate([line.y for line in lines] or [np.array([])])
     values = values[np.isfinite(values) & (values > 0)]
     return float(np.log10(values.max() / values.min())) if values.size else 0.0
-
-
-def draw_frontier(saes: pd.DataFrame, *, height: int) -> go.Figure:
-    """Held-out FVU against held-out L0, one mark per finished SAE.
-
-    `saes` has the columns name, l0, fvu, rows (held-out samples measured, or NaN), features, colour, symbol and
-    is_selected; SAEs that are not selected are drawn hollow.
-    """
-    figure = go.Figure()
-    for sae in saes.to_dict("records"):
-        rows = "" if pd.isna(sae["rows"]) else f"<br>{int(sae['rows']):,} held-out samples"
-        figure.add_scatter(
-            x=[sae["l0"]],
-            y=[sae["fvu"]],
-            mode="markers+text",
-            marker={
-                "size": 11,
-                "color": sae["colour"],
-                "symbol": sae["symbol"] if sae["is_selected"] else f"{sae['symbol']}-open",
-                "line": {"width": 2, "color": sae["colour"]},
-            },
-            text=[sae["name"]],
-            textposition="top center",
-            textfont={"size": 11},
-            name=sae["name"],
-            cliponaxis=False,
-            hovertemplate=(
-                f"<b>{sae['name']}</b><br>held-out FVU %{{y:.3~g}}<br>held-out L0 %{{x:.3~g}} features per sample"
-                f"<br>{int(sae['features']):,} features{rows}<extra></extra>"
-            ),
-        )
-    finish(
-        figure,
-        height=height,
-        x_title="L0, features that fire per sample (held out)",
-        y_title="FVU (held out)",
-        hovermode="closest",
-    )
-    figure.update_yaxes(rangemode="tozero")
-    return figure
-
-
-def draw_densities(densities: Sequence[tuple[str, str, str, NDArray[np.float64]]], *, height: int) -> go.Figure:
-    """Outlined histograms of log10 density over the features that fire.
-
-    `densities` holds (name, colour, dash, density [features] in [0, 1]) per SAE; features with density 0 are left
-    out, because they have no logarithm.
-    """
-    logs = [np.log10(density[density > 0]) for _, _, _, density in densities]
-    known = np.concatenate(logs or [np.array([])])
-    figure = go.Figure()
-    if known.size:
-        first, last = (np.floor(known.min() / DENSITY_BIN_WIDTH), np.floor(known.max() / DENSITY_BIN_WIDTH) + 1)
-        edges = np.arange(first, last + 1) * DENSITY_BIN_WIDTH
-        for (name, colour, dash, _), values in zip(densities, logs, strict=True):
-            counts, _ = np.histogram(values, edges)
-            figure.add_scatter(
-                x=edges,
-                y=np.append(counts, 0),
-                customdata=np.stack([10.0**edges, 10.0 ** (edges + DENSITY_BIN_WIDTH)], axis=1),
-                mode="lines",
-                line={"shape": "hv", "color": colour, "width": 1.8, "dash": dash},
-                name=name,
-                hovertemplate=(
-                    f"<b>{name}</b><br>%{{y:,}} features<br>density %{{customdata[0]:.3~g}} to"
-                    " %{customdata[1]:.3~g}<extra></extra>"
-                ),
-            )
-    finish(figure, height=height, x_title="log₁₀ density (share of samples)", y_title="features", hovermode="closest")
-    figure.update_yaxes(rangemode="tozero")
-    return figure

@@ -1,122 +1,70 @@
-import json
+"""Curves smoothed, and long ones thinned to an envelope that loses no spike at any zoom."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.training_curves import MetricsFile, read_curves, smooth, thin
+from dashboard.training_curves import BUCKETS, OUTSIDE_BUCKETS, SHOWN_WHOLE, envelope, smooth
 
-
-def write(path, rows, mode="w"):
-    with path.open(mode) as file:
-        for row in rows:
-            file.write(json.dumps(row) + "\n")
-
-
-def test_rows_become_one_series_per_metric(tmp_path):
-    path = tmp_path / "metrics.jsonl"
-    write(path, [{"step": 0, "loss": 2.0, "seconds": 0.1}, {"step": 0, "fvu_held_out": 0.9}, {"step": 1, "loss": 1.0}])
-    curves = read_curves(path)
-    assert curves.step == 1
-    assert curves.series["loss"].step.tolist() == [0, 1]
-    assert curves.series["loss"].value.tolist() == [2.0, 1.0]
-    assert curves.series["loss"].seconds[0] == 0.1 and np.isnan(curves.series["loss"].seconds[1])
-    assert curves.series["fvu_held_out"].value.tolist() == [0.9]
-    assert "seconds" not in curves.series and "step" not in curves.series
-
-
-def test_a_line_that_is_being_written_is_read_once_it_is_complete(tmp_path):
-    path = tmp_path / "metrics.jsonl"
-    file = MetricsFile(path)
-    path.write_bytes(b'{"step": 0, "loss": 2.0}\n{"step": 1, "lo')
-    assert file.read().series["loss"].value.tolist() == [2.0]
-    with path.open("ab") as handle:
-        handle.write(b'ss": 1.5}\n')
-    curves = file.read()
-    assert curves.series["loss"].value.tolist() == [2.0, 1.5]
-    assert curves.skipped == 0
-
-
-def test_only_the_new_lines_are_parsed(tmp_path, monkeypatch):
-    path = tmp_path / "metrics.jsonl"
-    file = MetricsFile(path)
-    write(path, [{"step": step, "loss": 1.0} for step in range(100)])
-    file.read()
-    parsed = []
-    real = json.loads
-    monkeypatch.setattr("dashboard.training_curves.json.loads", lambda line: parsed.append(line) or real(line))
-    write(path, [{"step": 100, "loss": 0.5}], mode="a")
-    assert file.read().series["loss"].step.size == 101
-    assert len(parsed) == 1
-
-
-def test_a_resumed_run_replaces_the_steps_it_repeats(tmp_path):
-    path = tmp_path / "metrics.jsonl"
-    write(path, [{"step": step, "loss": 9.0} for step in range(6)] + [{"step": 5, "fvu_held_out": 0.8}])
-    write(path, [{"step": 3, "loss": 1.0}, {"step": 4, "loss": 1.0}], mode="a")
-    curves = read_curves(path)
-    assert curves.series["loss"].step.tolist() == [0, 1, 2, 3, 4]
-    assert curves.series["loss"].value.tolist() == [9.0, 9.0, 9.0, 1.0, 1.0]
-    assert "fvu_held_out" not in curves.series, "what was measured on the steps that were undone is gone"
-
-
-def test_a_crashed_half_line_is_passed_over_and_counted(tmp_path):
-    path = tmp_path / "metrics.jsonl"
-    path.write_text(
-        '{"step": 0, "loss": 2.0}\n{"step": 1, "lo{"step": 1, "loss": 1.0}\n[1]\n\n{"step": 2, "loss": 0.5}\n'
-    )
-    curves = read_curves(path)
-    assert curves.series["loss"].step.tolist() == [0, 2]
-    assert curves.skipped == 2
-
-
-def test_a_run_started_anew_is_read_from_its_start(tmp_path):
-    path = tmp_path / "metrics.jsonl"
-    file = MetricsFile(path)
-    write(path, [{"step": step, "loss": 9.0} for step in range(50)])
-    file.read()
-    write(path, [{"step": 0, "loss": 1.0}])
-    assert file.read().series["loss"].value.tolist() == [1.0]
-
-
-def test_a_run_without_a_file_has_no_curves(tmp_path):
-    assert read_curves(tmp_path / "metrics.jsonl") == ({}, -1, 0)
-
-
-def test_a_diverged_run_is_still_read(tmp_path):
-    path = tmp_path / "metrics.jsonl"
-    path.write_text('{"step": 0, "loss": NaN}\n{"step": 1, "loss": Infinity}\n{"step": 2, "loss": 1.0}\n')
-    value = read_curves(path).series["loss"].value
-    assert np.isnan(value[0]) and np.isinf(value[1]) and value[2] == 1.0
+MILLION = 1_000_000
+MOST_DRAWN = 2 * (BUCKETS + 2 * OUTSIDE_BUCKETS) + 6
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=400), st.integers(1, 40))
-def test_thinning_keeps_every_stretchs_extremes_and_both_ends(values, buckets):
-    value = np.array(values)
-    kept = thin(value, buckets)
-    assert kept[0] == 0 and kept[-1] == value.size - 1
-    assert np.all(np.diff(kept) > 0)
-    assert kept.size <= 2 * buckets + 2
-    edges = np.linspace(0, value.size, buckets + 1).astype(int)
+def test_the_envelope_keeps_every_stretchs_extremes_and_both_ends(values, buckets):
+    y = np.array(values * 5)[: SHOWN_WHOLE + 300]
+    y = np.concatenate([y, np.resize(y, max(0, SHOWN_WHOLE + 1 - y.size))])
+    x = np.arange(y.size, dtype=float)
+    kept = envelope(x, y, buckets=buckets)
+    assert kept[0] == 0 and kept[-1] == y.size - 1 and np.all(np.diff(kept) > 0)
+    assert kept.size <= 2 * buckets + 4
+    edges = [0, *np.searchsorted(x, np.linspace(0, x[-1], buckets + 1)[1:-1]), y.size]
     for start, end in zip(edges[:-1], edges[1:], strict=True):
-        drawn = value[kept[(kept >= start) & (kept < end)]]
-        stretch = value[start:end]
+        drawn, stretch = y[kept[(kept >= start) & (kept < end)]], y[start:end]
         assert stretch.size == 0 or (drawn.min(), drawn.max()) == (stretch.min(), stretch.max())
 
 
-def test_a_single_spike_among_a_hundred_thousand_steps_is_drawn():
-    value = np.ones(100_000)
-    value[43_210] = 50.0
-    kept = thin(value, 200)
-    assert 43_210 in kept
-    assert kept.size <= 402
+@pytest.mark.parametrize("is_log_x", [False, True])
+@pytest.mark.parametrize("spike", [0, 7, 1_234, 765_432, MILLION - 1])
+def test_a_one_step_spike_in_a_million_points_is_drawn_at_every_zoom(spike, is_log_x):
+    x, y = np.arange(1, MILLION + 1, dtype=float), np.full(MILLION, 0.5)
+    y[spike], y[(spike + 500_000) % MILLION] = 40.0, -40.0
+    for width in (MILLION, 100_000, 5_000, 900, 10):
+        window = (spike + 1 - width / 2, spike + 1 + width / 2)
+        kept = envelope(x, y, window, is_log_x=is_log_x)
+        assert spike in kept and (spike + 500_000) % MILLION in kept
+        assert kept.size <= MOST_DRAWN + SHOWN_WHOLE
+    assert spike in envelope(x, y, is_log_x=is_log_x)
 
 
-def test_thinning_ignores_what_is_not_a_number():
-    value = np.full(1_000, np.nan)
-    value[500] = 3.0
-    assert 500 in thin(value, 10)
+def test_zoomed_in_every_single_point_is_drawn_and_one_beyond_on_either_side():
+    x, y = np.arange(MILLION, dtype=float), np.random.default_rng(0).random(MILLION)
+    kept = envelope(x, y, (500_000, 500_000 + SHOWN_WHOLE - 10))
+    inside = kept[(kept >= 499_999) & (kept <= 500_000 + SHOWN_WHOLE - 9)]
+    assert inside.tolist() == list(range(499_999, 500_000 + SHOWN_WHOLE - 8))
+    assert kept[0] == 0 and kept[-1] == MILLION - 1, "the rest stays there as an envelope, to pan and to zoom out"
+    assert kept.size < SHOWN_WHOLE + MOST_DRAWN
+
+
+def test_on_a_logarithmic_axis_the_first_steps_are_not_squeezed_into_one_stretch():
+    x = np.arange(1, MILLION + 1, dtype=float)
+    kept = envelope(x, np.sin(x), is_log_x=True)
+    assert (x[kept] < 1_000).sum() > 100
+    assert (x[envelope(x, np.sin(x))] < 1_000).sum() < 5
+
+
+def test_a_window_without_a_point_keeps_what_surrounds_it():
+    x = np.arange(10.0)
+    assert envelope(x, x, (3.2, 3.4)).tolist() == list(range(10))
+    assert envelope(np.array([]), np.array([]), (0, 1)).size == 0
+    assert envelope(x, x, (50, 60))[-1] == 9
+
+
+def test_the_envelope_ignores_what_is_not_a_number():
+    y = np.full(5_000, np.nan)
+    y[2_500] = 3.0
+    assert 2_500 in envelope(np.arange(5_000.0), y, buckets=10)
 
 
 def test_smoothing_is_the_unbiased_moving_average():
@@ -133,3 +81,9 @@ def test_smoothing_passes_over_a_gap():
     smoothed = smooth(np.array([1.0, np.nan, 1.0, np.inf]), 0.5)
     assert smoothed[[0, 2]] == pytest.approx([1.0, 1.0])
     assert np.isnan(smoothed[[1, 3]]).all()
+
+
+def test_smoothing_a_long_run_agrees_with_the_definition_at_its_end():
+    value = np.random.default_rng(0).random(10_000)
+    weights = 0.9 ** np.arange(10_000)[::-1]
+    assert smooth(value, 0.9)[-1] == pytest.approx((value * weights).sum() / weights.sum())

@@ -9,19 +9,32 @@ import pytest
 from catalog.catalog import Catalog
 from catalog.runs import finish_run, start_run
 from dashboard.figures.theme import OKABE_ITO
+from dashboard.training_comparison import draw_runs_frontier, duration, frontier_frame, frontier_words, run_rows, steps
+from dashboard.training_metrics import MetricsFile
 from dashboard.training_panels import (
     PANELS,
     Settings,
     draw_panel,
-    draw_runs_frontier,
-    duration,
+    more_names,
+    more_panel,
+    present,
     read_settings,
-    run_rows,
-    steps,
-    unfinite,
+    read_window,
+    undrawn,
     write_settings,
 )
-from dashboard.training_runs import MOST_CHOSEN, NOTHING, Place, assign_looks, choose, collect, compare_configs, flatten
+from dashboard.training_runs import (
+    MOST_CHOSEN,
+    NOTHING,
+    Place,
+    Quality,
+    TrainingRun,
+    assign_looks,
+    choose,
+    collect,
+    compare_configs,
+    flatten,
+)
 from loaders.workspace import Workspace
 
 NOW = datetime(2030, 1, 1, 12, 0, tzinfo=UTC)
@@ -109,7 +122,6 @@ def test_a_layer_keeps_its_colour_and_a_second_set_gets_another_line():
     assert [looks[sae].colour for sae in ("a-l1", "a-l3", "a-l5")] == list(OKABE_ITO[:3])
     assert looks["b-l0"].colour == OKABE_ITO[0]
     assert looks["a-l1"].dash == "solid" != looks["b-l0"].dash
-    assert looks["a-l1"].symbol != looks["b-l0"].symbol
 
 
 def test_saes_that_stand_alone_take_colours_in_the_order_of_training():
@@ -159,14 +171,48 @@ def test_smoothing_keeps_the_raw_line_faintly_and_none_draws_it_alone(workspace,
     assert list(raw.y) == [3.0, 2.0, 1.0]
 
 
-def test_a_spike_reaches_the_figure_of_a_long_run(workspace, catalog):
-    values = np.ones(20_000)
-    values[12_345] = 77.0
-    train(workspace, catalog, "a-l1", values.tolist(), total=20_000)
+MILLION, SPIKE = 1_000_000, 765_432
+
+
+@pytest.fixture(scope="module")
+def long_run(tmp_path_factory):
+    """A run whose metrics.jsonl has a million lines; the loss is 77 at one step and about 1 elsewhere."""
+    path = tmp_path_factory.mktemp("long") / "metrics.jsonl"
+    with path.open("w") as file:
+        for start in range(1, MILLION + 1, 50_000):
+            lines = (
+                f'{{"step": {step}, "loss": {77.0 if step == SPIKE else 1 + step % 7 / 100}, "seconds": {step / 20}}}\n'
+                for step in range(start, start + 50_000)
+            )
+            file.write("".join(lines))
+    metrics = MetricsFile(path)
+    while not (curves := metrics.read()).is_whole:
+        pass
+    return TrainingRun(
+        "long", "finished", None, 0, MILLION, None, {}, curves, Quality(None, None, None, None), 8, "topk", ""
+    )
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.99])
+@pytest.mark.parametrize("is_log_y", [False, True])
+@pytest.mark.parametrize("is_log_x", [False, True])
+@pytest.mark.parametrize("by_time", [False, True])
+def test_a_one_step_spike_among_a_million_lines_is_drawn_whatever_the_axes_and_the_zoom(
+    long_run, smoothing, is_log_y, is_log_x, by_time
+):
     loss = next(panel for panel in PANELS if panel.name == "loss")
-    faint, _ = draw_panel(loss, collect(workspace, catalog, NOW), Settings(0.6), height=200).data
-    assert max(faint.y) == 77.0
-    assert len(faint.y) < 1_000
+    place = SPIKE / 20 if by_time else SPIKE
+    step = 1 / 20 if by_time else 1
+    for width in (None, 50_000, 400):
+        window = None if width is None else (place - width * step, place + width * step)
+        settings = Settings(smoothing, is_log_y, is_log_x, by_time)
+        raw = draw_panel(loss, [long_run], settings, window, height=200).data[0]
+        at = int(np.argmax(raw.y))
+        assert (raw.y[at], raw.x[at]) == (77.0, pytest.approx(place))
+        assert len(raw.y) < 2_500
+        if width == 400:
+            shown = raw.x[(raw.x >= window[0]) & (raw.x <= window[1])]
+            assert len(shown) in (800, 801, 802), "so near, every single step is drawn"
 
 
 def test_curves_run_over_steps_or_over_seconds(workspace, catalog):
@@ -181,7 +227,8 @@ def test_curves_run_over_steps_or_over_seconds(workspace, catalog):
 def test_values_that_are_not_finite_are_counted_and_not_drawn(workspace, catalog):
     train(workspace, catalog, "a-l1", [1.0, float("inf"), float("nan")])
     found = collect(workspace, catalog, NOW)
-    assert unfinite(found) == 4, "in loss and in FVU"
+    assert undrawn(found, Settings()) == (4, 0), "in loss and in FVU"
+    assert undrawn(found, Settings(is_log_y=True)) == (4, 0)
     (raw,) = draw_panel(PANELS[0], found, Settings(smoothing=0.0), height=200).data
     assert np.isfinite(raw.y).tolist() == [True, False, False]
 
@@ -191,8 +238,80 @@ def test_the_frontier_holds_finished_saes_only(workspace, catalog):
     train(workspace, catalog, "a-l3", [1.0])
     finish(workspace, "a-l3", fvu=0.2, l0=32.0, held_out_samples=9)
     found = collect(workspace, catalog, NOW)
-    (mark,) = draw_runs_frontier(found, found[:1], height=200).data
+    mark, legend = draw_runs_frontier(found, found[:1], height=200).data
     assert mark.name == "a-l3" and mark.marker.symbol.endswith("-open")
+    assert (legend.name, legend.showlegend, mark.showlegend) == ("topk", True, False)
+
+
+def brought(workspace, sae_id, l0, fvu, *, architecture="topk", dataset="docs", hook="layer.1"):
+    """A finished SAE of someone else's, measured here."""
+    workspace.sae_dir(sae_id).mkdir(parents=True)
+    metadata = {"model_id": "m", "hook_name": hook, "dataset": dataset, "quality": {"l0": l0, "fvu": fvu}}
+    cfg = {"architecture": "jumprelu", "d_sae": 8, "metadata": {**metadata, "training": {"architecture": architecture}}}
+    (workspace.sae_dir(sae_id) / "cfg.json").write_text(json.dumps(cfg))
+
+
+def test_the_frontier_joins_the_pareto_optimal_saes_of_one_hook_point_and_dataset(workspace, catalog):
+    brought(workspace, "a", 10, 0.5)
+    brought(workspace, "b", 20, 0.3, architecture="batch_topk")
+    brought(workspace, "worse", 30, 0.4)
+    brought(workspace, "other-data", 5, 0.1, dataset="tests")
+    brought(workspace, "other-hook", 5, 0.1, hook="layer.2")
+    found = collect(workspace, catalog, NOW)
+    line, *rest = draw_runs_frontier(found, found, height=200).data
+    assert (line.mode, list(line.x), list(line.y)) == ("lines", [10, 20], [0.5, 0.3])
+    symbols = {trace.name: trace.marker.symbol for trace in rest}
+    assert symbols["a"] == symbols["topk"] != symbols["b"] == symbols["batch_topk"], "as trained, not as exported"
+    words = frontier_words(frontier_frame(found, found))
+    assert "5 finished SAEs" in words and "the 2 Pareto-optimal" in words
+    assert "other hook points or datasets are not joined" in words
+
+
+def test_an_sae_whose_settings_cannot_be_read_does_not_hide_the_others(workspace, catalog):
+    brought(workspace, "a", 10, 0.5)
+    brought(workspace, "torn", 10, 0.5)
+    (workspace.sae_dir("torn") / "cfg.json").write_text("{")
+    whole, torn = collect(workspace, catalog, NOW)
+    assert whole.quality.fvu == 0.5 and torn.quality.fvu is None
+    assert "not valid JSON" in torn.error
+
+
+def write_rows(workspace, sae_id, rows):
+    workspace.sae_dir(sae_id).mkdir(parents=True)
+    brought_path = workspace.sae_dir(sae_id) / "metrics.jsonl"
+    brought_path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_a_panel_appears_once_a_ticked_run_has_its_metric_and_unknown_ones_wait_apart(workspace, catalog):
+    start_run(catalog, "plain-run", "plain", {}, now=NOW)
+    start_run(catalog, "rich-run", "rich", {}, now=NOW)
+    write_rows(workspace, "plain", [{"step": 1, "loss": 1.0}])
+    extra = {"ce_clean": 3.0, "ce_spliced": 3.5, "ce_ablated": 9.0, "loss_recovered": 0.9, "rows_per_second": 10.0}
+    write_rows(workspace, "rich", [{"step": 1, "loss": 1.0, "mine/<b>": 4.0, **extra}])
+    plain, rich = collect(workspace, catalog, NOW)
+    assert present([plain]) == [] and more_names([plain]) == []
+    assert [panel.name for panel in present([plain, rich])] == ["ce", "recovered", "speed"]
+    assert more_names([plain, rich]) == ["mine/<b>"]
+    assert len(draw_panel(present([rich])[0], [rich], Settings(), height=200).data) == 3
+    figure = draw_panel(more_panel("mine/<b>"), [rich], Settings(), height=200)
+    assert list(figure.data[0].y) == [4.0] and "<b>" not in figure.layout.yaxis.title.text
+
+
+@pytest.mark.parametrize(
+    ("zoom", "settings", "window"),
+    [
+        (None, Settings(), None),
+        ({"loss": {"axis": "step", "range": [2, 5]}}, Settings(), (2, 5)),
+        ({"loss": {"axis": "step-log", "range": [0, 3]}}, Settings(is_log_x=True), (1, 1_000)),
+        ({"loss": {"axis": "step", "range": [2, 5]}}, Settings(is_log_x=True), None),
+        ({"loss": {"axis": "step", "range": ["a", 5]}}, Settings(), None),
+        ({"loss": {"axis": "step-log", "range": [0, 1e9]}}, Settings(is_log_x=True), None),
+        ({"loss": 7}, Settings(), None),
+        ({"other": {"axis": "step", "range": [2, 5]}}, Settings(), None),
+    ],
+)
+def test_a_zoom_counts_on_the_axis_it_was_made_on(zoom, settings, window):
+    assert read_window(zoom, "loss", settings) == window
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from loaders.snapshots import (
     BLOCK_ROWS,
     Snapshot,
     open_snapshot,
-    open_snapshots,
+    read_snapshots,
     read_trajectory,
     snapshot_name,
     snapshot_steps,
@@ -41,7 +41,7 @@ def test_steps_are_listed_in_order_and_other_files_passed_over(sae_dir: Path) ->
 
 
 def test_a_feature_is_followed_over_the_steps(sae_dir: Path) -> None:
-    snapshots = open_snapshots(sae_dir)
+    snapshots = read_snapshots(sae_dir).snapshots
     found = read_trajectory(snapshots, 3)
     assert found.step.tolist() == [1, 2, 10] and found.last_fired.tolist() == [1, 2, 3]
     for place, step in enumerate(STEPS):
@@ -134,7 +134,11 @@ def test_values_that_cannot_be_are_refused(tmp_path: Path, name: str, value: np.
         read(Snapshot.open(path))
 
 
-def test_snapshots_of_two_saes_are_not_mixed(sae_dir: Path) -> None:
-    write_snapshot(sae_dir, 20, np.eye(6), np.zeros(6), np.zeros(6), 100, 0.1, 4)
-    with pytest.raises(StoreDamaged, match="6 features of width 6"):
-        open_snapshots(sae_dir)
+def test_snapshots_of_another_sae_and_torn_ones_are_named_and_the_others_read(sae_dir: Path) -> None:
+    write_snapshot(sae_dir, 5, np.eye(6), np.zeros(6), np.zeros(6), 100, 0.1, 4)
+    (sae_dir / "snapshots" / snapshot_name(2)).write_bytes(b"half")
+    found = read_snapshots(sae_dir)
+    assert [snapshot.step for snapshot in found.snapshots] == [1, 10]
+    assert len(found.damaged) == 2 and "step_00000002" in found.damaged[0]
+    assert "6 features of width 6, that of step 10 5 of 4" in found.damaged[1]
+    assert read_snapshots(sae_dir / "nobody") == ([], [])
