@@ -5,13 +5,13 @@ from pathlib import Path
 
 from loaders.errors import BadInput
 from precompute.trackers.guarded import Guarded
-from precompute.trackers.local import Local
+from precompute.trackers.local import Local, replay
 from precompute.trackers.mlflow import MLflow
 from precompute.trackers.tensorboard import TensorBoard
 from precompute.trackers.tracker import Tracker
 from precompute.trackers.wandb import WeightsAndBiases
 
-__all__ = ["TRACKERS", "Local", "Tracker", "make_trackers"]
+__all__ = ["TRACKERS", "Local", "Tracker", "make_trackers", "replay"]
 
 TRACKERS: dict[str, Callable[[Path], Tracker]] = {
     "mlflow": MLflow,

@@ -38,9 +38,10 @@ class Guarded:
             self._give_up(f"at step {step}", error)
 
     def finish(self, status: str, summary: Mapping[str, Any]) -> None:
-        """Close the run; a tracker that was given up, or never started, is not asked."""
+        """Close the run, once; a tracker that was given up, or never started, is not asked."""
         if not self._works:
             return
+        self._works = False
         try:
             self._tracker.finish(status, numbers(summary))
         except Exception as error:

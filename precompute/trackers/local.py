@@ -1,10 +1,13 @@
 """The tracker that every run has: rows of metrics.jsonl and the run's row in the catalog."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from precompute.metrics_file import MetricsFile
 from precompute.run_record import RunRecord
+from precompute.trackers.tracker import Tracker
 
 
 class Local:
@@ -29,3 +32,15 @@ class Local:
         """Flush the file to the disk and close it; the catalog's row is closed by `recorded_run`."""
         self._metrics.sync()
         self._metrics.close()
+
+
+def replay(path: Path, trackers: Iterable[Tracker]) -> None:
+    """Hand the rows of an opened metrics.jsonl to trackers that have started, before the first step of a resumed run.
+
+    Those that they hold are skipped: what a kill lost comes back, and a tracker that joins late gets the whole run.
+    """
+    for tracker in trackers:
+        with open(path) as file:
+            for line in file:
+                row = json.loads(line)
+                tracker.log(row.pop("step"), row)

@@ -52,6 +52,17 @@ def test_a_tracker_that_cannot_start_is_refused_before_training() -> None:
         Guarded(Failing(fails_at_start=True)).start(RUN, "x", {})
 
 
+def test_a_run_is_finished_once_and_takes_no_step_after_that(capsys: pytest.CaptureFixture[str]) -> None:
+    failing = Failing()
+    tracker = Guarded(failing)
+    tracker.finish("stopped", {})  # never started
+    tracker.start(RUN, "x", {})
+    tracker.finish("done", {})
+    tracker.finish("stopped", {})
+    tracker.log(1, {"loss": 1.0})
+    assert capsys.readouterr().err.count("at the end of the run") == 1 and failing.calls == 0
+
+
 def test_only_numbers_reach_a_tracker() -> None:
     found = numbers({"a": 1, "b": np.float32(2), "c": True, "d": None, "e": [1], "f": math.inf, "g": np.int64(3)})
     assert found.pop("f") != found  # NaN: no tool plots an infinity

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from loaders.errors import BadInput
-from precompute.trackers import TRACKERS, make_trackers
+from precompute.trackers import TRACKERS, make_trackers, replay
 from precompute.trackers.wandb_file import read_records
 
 RUN = "minilm-l3-1a2b3c4d"
@@ -186,17 +186,38 @@ def test_a_killed_run_goes_on_and_repeats_no_step(name: str, tmp_path: Path) -> 
         assert before == 30 and curve == as_read(range(10, 60, 10))["loss"]
 
 
+def test_a_tracker_that_joins_a_resumed_run_gets_its_rows_too_and_none_twice(name: str, tmp_path: Path) -> None:
+    rows = [
+        {"step": step, **{key: value for key, value in row(step).items() if key != "fvu held-out"}} for step in (1, 2)
+    ]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(each) + "\n" for each in rows))
+    (tracker,) = make_trackers((name,), tmp_path)
+    tracker.start(RUN, "minilm-l3", SETTINGS)
+    for _ in range(2):
+        replay(tmp_path / "metrics.jsonl", [tracker])
+    tracker.log(3, row(3))
+    tracker.finish("done", {})
+    settle(name)
+    assert READERS[name](tmp_path)["curves"]["loss"] == as_read(range(1, 4))["loss"]
+
+
 def test_a_failed_run_says_so(name: str, tmp_path: Path) -> None:
     write(name, tmp_path, range(1, 3), status="failed")
     assert READERS[name](tmp_path)["status"] == "failed"
 
 
-def test_two_runs_do_not_mix(tmp_path: Path) -> None:
-    skip_without("tensorboard")
-    write("tensorboard", tmp_path, range(1, 5))
-    (tracker,) = make_trackers(("tensorboard",), tmp_path)
-    assert tracker.start("another", "another", {}) == 0
-    tracker.finish("done", {})
+def test_runs_that_train_together_do_not_mix(name: str, tmp_path: Path) -> None:
+    one, other = make_trackers((name,), tmp_path)[0], make_trackers((name,), tmp_path)[0]
+    assert one.start(RUN, "minilm-l3", SETTINGS) == other.start("another", "another", {}) == 0
+    for step in range(1, 6):
+        one.log(step, row(step))
+        other.log(step, {"loss": 100.0})
+    other.finish("failed", {})
+    one.finish("done", {"fvu": 0.125})
+    settle(name)
+    for folder in [*tmp_path.glob("tensorboard/another"), *tmp_path.glob("wandb/offline-run-*-another")]:
+        shutil.rmtree(folder)
+    assert READERS[name](tmp_path)["curves"] == as_read(range(1, 6)) and READERS[name](tmp_path)["status"] == "done"
 
 
 def test_mlflow_goes_where_its_variables_say(
@@ -265,12 +286,6 @@ def test_unknown_and_missing_trackers_are_refused_with_a_remedy(
         with pytest.raises(BadInput, match=rf"Run `pip install -e '\.\[{name}\]'`\.") as caught:
             make_trackers((name,), tmp_path)
         assert "\n" not in str(caught.value)
-
-
-def test_local_is_always_on_and_a_name_given_twice_makes_one_tracker(tmp_path: Path) -> None:
-    skip_without("tensorboard")
-    assert make_trackers(("local",), tmp_path) == []
-    assert [each.name for each in make_trackers(("tensorboard", "local", "tensorboard"), tmp_path)] == ["tensorboard"]
 
 
 if __name__ == "__main__":
