@@ -175,11 +175,11 @@ def _write_batches(
                 for feature, samples in zip(features, chosen, strict=True):
                     for row in activation_rows(store, feature, samples, texts, plan):
                         dump(file, row)
+                    bar.advance()  # the contexts are most of the work
             with write_lines(files[1]) as file:
                 for block in _blocks(features, directions, head):
                     for row in _feature_rows(store, block, plan, directions, head):
                         dump(file, row)
-                    bar.advance(len(block))
     return kept
 
 
