@@ -2,13 +2,16 @@
 
 from pathlib import Path
 
+import torch
 from torch import Tensor
-from train_protocol import Feeder, start
+from train_protocol import start
 
+from precompute.saes import INFERENCE
 from precompute.saes.sae import decode
-from precompute.saes.topk import encode_sparse
 from precompute.train_config import Config
 from precompute.trainer import Trainer
+
+SAMPLE = 1_024  # rows that `finished` may set a threshold from; a top-k SAE needs none
 
 
 def main() -> None:
@@ -31,9 +34,10 @@ def main() -> None:
     trainer = Trainer(config, spec.d_in)
 
     def rebuild(x: Tensor) -> Tensor:
-        return decode(trainer.weights, encode_sparse(trainer.weights, x))
+        sae = trainer.finished(x[:SAMPLE])
+        return decode(sae, INFERENCE[sae.architecture].encode_sparse(sae, x))
 
-    feeder.rebuild, feeder.decoder = rebuild, lambda: trainer.weights.w_dec
+    feeder.rebuild, feeder.decoder = rebuild, lambda: trainer.finished(torch.zeros(1, spec.d_in)).w_dec
     while trainer.done < config.steps:
         trainer.advance(feeder.next_batch())
     feeder.finish()
