@@ -13,7 +13,17 @@ from loaders.errors import BadInput
 from loaders.manifest import is_published, read_manifest
 from loaders.workspace import Workspace, slug
 from precompute import capture, dataset, layers
-from precompute.add_check import Check, check, estimate_scale, implausible, open_checkpoint, probe, refusal
+from precompute.add_check import (
+    Check,
+    as_read,
+    check,
+    estimate_scale,
+    implausible,
+    open_checkpoint,
+    probe,
+    refusal,
+    suspicion,
+)
 from precompute.add_conventions import Conventions, read_conventions
 from precompute.add_import import Origin, bring, require_same
 from precompute.add_model import choose_model, open_model
@@ -227,13 +237,15 @@ def _check(config: Config, plan: Plan, workspace: Workspace, bar: Progress) -> d
         owes = member.conventions.owes_scale and config.scale is None
         scale = estimate_scale(member.reading, here) if owes else config.scale
         title = f"SAE '{member.sae_id}' at {member.reading.place.hook}"
-        sae = open_checkpoint(member.conventions, member.reading, scale)
+        raw = open_checkpoint(member.conventions, scale)
+        sae = as_read(raw, member.reading)
         try:
             checks[member.sae_id] = found = check(sae, RowStages(member.reading.stages), here, scale)
         except BadInput as error:
             raise BadInput(f"{title} does not fit: {error}. Check the model and the hook point.") from error
         if problem := implausible(found, sae.d_sae, member.conventions.l0):
-            problems.append(f"{title} does not look right on {found.rows:,} samples: {problem}")
+            hint = suspicion(raw, member.reading, here)
+            problems.append(f"{title} does not look right on {found.rows:,} samples: {problem}.{hint}")
     if problems and not config.force:
         raise refusal(problems)
     with bar.step(f"import {_title(plan)}", len(left), "SAEs") as step:

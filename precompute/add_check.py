@@ -17,11 +17,12 @@ from precompute.add_conventions import Conventions, as_plain_checkpoint
 from precompute.add_place import Reading, take_shift
 from precompute.batches import plan_shards
 from precompute.formats import read_raw
-from precompute.formats.raw import fold
+from precompute.formats.raw import Raw, fold
 from precompute.models import LoadedModel
 from precompute.progress import Progress
 from precompute.row_stages import RowStages
 from precompute.saes.sae import Sae
+from precompute.suspects import convict
 
 PROBED = 4096  # samples
 ENCODED_ROWS = 1024  # rows encoded at once
@@ -59,11 +60,27 @@ def estimate_scale(reading: Reading, rows: Tensor) -> float:
     return float(prepared.shape[1] ** 0.5 / prepared.norm(dim=1).double().mean())
 
 
-def open_checkpoint(conventions: Conventions, reading: Reading, scale: float | None) -> Sae:
-    """The SAE as it reads captured rows, once they went through its stages; raises BadInput where it cannot be used."""
+def open_checkpoint(conventions: Conventions, scale: float | None) -> Raw:
+    """The checkpoint, with the constant that rows are multiplied by; raises BadInput where it cannot be read."""
     with as_plain_checkpoint(conventions) as folder:
         raw = read_raw(Path(folder))
-    return take_shift(fold(raw if scale is None else replace(raw, scale=scale)), reading.shift)
+    return raw if scale is None else replace(raw, scale=scale)
+
+
+def as_read(raw: Raw, reading: Reading) -> Sae:
+    """The SAE as it reads captured rows, once they went through its stages; raises BadInput where it cannot be used."""
+    return take_shift(fold(raw), reading.shift)
+
+
+def suspicion(raw: Raw, reading: Reading, rows: Tensor) -> str:
+    """A sentence on the fault of the checkpoint that explains the FVU on captured rows; "" where none does."""
+    stages = RowStages(reading.stages)
+    inside, _ = stages.enter(stages.prepare(rows if reading.shift is None else rows - reading.shift))
+    found = convict(raw, fold(raw), inside)
+    if found is None:
+        return ""
+    remedy = found.remedy.removeprefix("import ")
+    return f" It looks as if {found.fault}: FVU {found.after:.3g} without that fault; {remedy}."
 
 
 @torch.no_grad()
@@ -98,8 +115,8 @@ def implausible(found: Check, d_sae: int, published_l0: float | None) -> str | N
 
 def refusal(problems: Sequence[str]) -> BadInput:
     """One sentence of what was found for one or more SAEs."""
-    more = f" ({len(problems) - 1} more SAEs fail too)" if len(problems) > 1 else ""
+    more = f" {len(problems) - 1} more of the SAEs fail too." if len(problems) > 1 else ""
     return BadInput(
-        f"{problems[0]}{more}. Is it the model, the hook point (--hook), the first token (--bos, --no-bos) or the scale"
+        f"{problems[0]}{more} Is it the model, the hook point (--hook), the first token (--bos, --no-bos) or the scale"
         " (--scale) that it was trained with? `loupe doctor` examines the files; --force goes on as it is."
     )

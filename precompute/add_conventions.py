@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,7 +14,7 @@ import torch
 from loaders.errors import BadInput
 from precompute.add_sources import Found
 from precompute.formats import dictionary_learning, gemma_scope, saelens, sparsify
-from precompute.formats.raw import read_json, read_safetensors
+from precompute.formats.raw import read_json, read_safetensors, read_sidecar
 from precompute.row_stages import KEY, LAYER_NORM, NORM_RESCALE, RowStages
 
 PROCESSING = ("center_writing_weights", "fold_ln", "fold_value_biases")
@@ -63,9 +63,20 @@ def read_conventions(found: Found) -> Conventions:
         (dictionary_learning, _dictionary_learning),
     ):
         if module.is_it(found.path):
-            return read(found)
+            return _with_sidecar(read(found))
     raise BadInput(
         f"'{found.path}' holds the weights of an SAE, but no config that says which kind. Get it again, whole."
+    )
+
+
+def _with_sidecar(said: Conventions) -> Conventions:
+    """What an export of Loupe kept beside a format without a place for it goes before what the format says."""
+    kept = read_sidecar(said.found.path)
+    return replace(
+        said,
+        model=_text(kept.get("model_name")) or said.model,
+        hook=_text(kept.get("hook_name")) or said.hook,
+        stages=tuple(RowStages.of(kept).stages) if kept.get(KEY) else said.stages,
     )
 
 

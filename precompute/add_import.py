@@ -69,7 +69,7 @@ def bring(
     if reading.shift is not None:
         sae, cfg = load_sae(made)
         write_sae(made, take_shift(sae, reading.shift), cfg["metadata"])
-    _describe(made, about, loaded)
+    _describe(made, about, loaded, origin.set_id)
     shutil.rmtree(target, ignore_errors=True)  # what a stopped run left without cfg.json
     made.replace(target)
     shutil.rmtree(partial)
@@ -106,7 +106,7 @@ def _origin(conventions: Conventions, reading: Reading, reference: str) -> dict[
     }
 
 
-def _describe(directory: Path, about: dict[str, Any], loaded: LoadedModel) -> None:
+def _describe(directory: Path, about: dict[str, Any], loaded: LoadedModel, set_id: str | None) -> None:
     """Add what import does not know to cfg.json, written whole."""
     cfg = SaeRecord.open(directory).cfg
     metadata = cfg["metadata"]
@@ -114,5 +114,5 @@ def _describe(directory: Path, about: dict[str, Any], loaded: LoadedModel) -> No
     if about[KEY]:
         stages = json.dumps(about[KEY], sort_keys=True)
         fingerprints["sae"] = hashlib.sha256(f"{fingerprints['sae']} {stages}".encode()).hexdigest()
-    cfg["metadata"] = {**metadata, **about, "model_name": loaded.name, "fingerprints": fingerprints}
+    cfg["metadata"] = {**metadata, **about, "model_name": loaded.name, "set": set_id, "fingerprints": fingerprints}
     write_json(directory / "cfg.json", cfg)

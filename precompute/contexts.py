@@ -128,7 +128,8 @@ class Cutter:
 
 def first_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """The token that begins a context, as a list of one; raises BadInput where the tokenizer has none."""
-    first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+    candidates = (tokenizer.bos_token_id, tokenizer.cls_token_id, tokenizer.eos_token_id)
+    first = next((token for token in candidates if token is not None), None)
     if first is None:
         raise BadInput("The tokenizer has neither a first nor a last token to begin contexts with. Ask for none.")
     return [int(first)]

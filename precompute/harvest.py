@@ -84,7 +84,9 @@ def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
         for (_, start, stop), _ in zip(left, in_order(_write_batch, tasks, config.jobs, config.backend), strict=True):
             bar.advance(stop - start)
     quality = _measure(batches, source)
-    if fingerprints["dataset"] == metadata["fingerprints"].get("dataset") and "fvu_held_out" in quality:
+    if fingerprints["dataset"] != metadata["fingerprints"].get("dataset"):
+        quality |= _of_new_rows(quality)
+    elif "fvu_held_out" in quality:
         _require_agreement(config.sae_id, quality["fvu_held_out"], metadata["quality"]["fvu"])
     write_json(store / "harvest.json", {"fingerprints": fingerprints, "samples": activations.rows, "quality": quality})
     return store
@@ -205,6 +207,12 @@ def _squared_deviations(source: _Source) -> tuple[float, float]:
             squares[group] += float(np.einsum("ij,ij->", members, members))
     everything = squares.sum() - float(totals.sum(axis=0) @ totals.sum(axis=0)) / counts.sum()
     return everything, float(squares[1] - totals[1] @ totals[1] / max(counts[1], 1))
+
+
+def _of_new_rows(quality: dict[str, float]) -> dict[str, float]:
+    """Under the names of training's figures: of a dataset that it did not see, all samples are held out."""
+    fvu, rows = quality["fvu_all"], quality["dead_share_samples"]
+    return {"fvu": fvu, "explained_variance": 1 - fvu, "l0": quality["l0_all"], "held_out_samples": rows}
 
 
 def _require_agreement(sae_id: str, measured: float, reported: float) -> None:

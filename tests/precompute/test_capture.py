@@ -269,3 +269,23 @@ def test_a_missing_or_cut_shard_is_noticed_on_opening(workspace: Workspace, conf
     (folder / HOOKS[1] / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(StoreDamaged, match="the manifest lists"):
         Activations.open(folder / HOOKS[1])
+
+
+def test_outputs_and_inputs_are_captured_in_one_pass(workspace: Workspace, config: Config):
+    both = capture_in_workspace(workspace, replace(config, hooks=(HOOKS[0], f"{HOOKS[1]}.input")))
+    np.testing.assert_array_equal(both[f"{HOOKS[1]}.input"].load(), both[HOOKS[0]].load())
+    again = capture_in_workspace(workspace, replace(config, hooks=(HOOKS[1],), inputs=True))
+    assert again[f"{HOOKS[1]}.input"].manifest == both[f"{HOOKS[1]}.input"].manifest
+    with pytest.raises(BadInput, match=r"Hook point 'encoder\.layer\.9' does not exist"):
+        run(replace(config, hooks=("encoder.layer.9.input",)), workspace, Progress())
+
+
+def test_activations_are_kept_as_float32_where_that_is_asked_for(workspace: Workspace, config: Config):
+    wide = capture_in_workspace(workspace, replace(config, hooks=HOOKS[:1], kept_as="float32"))[HOOKS[0]]
+    narrow = capture_in_workspace(workspace, replace(config, hooks=HOOKS[1:]))[HOOKS[1]]
+    assert (wide.load().dtype, narrow.load().dtype) == (np.float32, np.float16)
+    assert wide.manifest["dtype"] == "float32" and len(np.unique(wide.load().astype(np.float16))) < len(
+        np.unique(wide.load())
+    )
+    with pytest.raises(BadInput, match="can be kept as float16 or float32, not as 'int8'"):
+        run(replace(config, kept_as="int8"), workspace, Progress())

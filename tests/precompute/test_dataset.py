@@ -253,3 +253,27 @@ def test_the_documentation_is_sampled_in_equal_shares(tmp_path: Path):
 def test_the_documentation_needs_a_budget(tmp_path: Path):
     with pytest.raises(BadInput, match="needs a budget"):
         run(Config(tokens=None), Workspace(tmp_path), Progress())
+
+
+@pytest.mark.parametrize("bos", [None, True, False])
+def test_contexts_begin_with_the_first_token_where_that_is_asked_for(tmp_path: Path, causal: Path, encoder: Path, bos):
+    for model in (causal, encoder):  # of itself the one adds no special tokens, the other two
+        config = Config(id=f"{model.name}-{bos}", model=str(model), context_length=8, tokens=None, bos=bos)
+        run(config, Workspace(tmp_path), Progress(), ["the cat sat on the mat, the cats sat on a mat"])
+        data, tokenizer = Workspace(tmp_path).dataset(config.id), load_tokenizer(model)
+        first = tokenizer.cls_token_id if model is encoder else tokenizer.bos_token_id
+        special = set(range(len(data.tokens))) - set(data.samples)
+        if bos is None:
+            assert len(special) == data.contexts * tokenizer.num_special_tokens_to_add()
+        else:
+            assert special == (set(data.offsets[:-1]) if bos else set())
+            assert all(data.tokens[at] == first for at in special)
+        assert np.diff(data.offsets).max() <= 8 and data.contexts > 1
+
+
+def test_a_tokenizer_without_a_first_token_is_refused_where_contexts_want_one(tmp_path: Path, encoder: Path):
+    tokenizer = load_tokenizer(encoder)
+    assert tokenizer is not None
+    tokenizer.bos_token = tokenizer.cls_token = tokenizer.eos_token = None
+    with pytest.raises(BadInput, match="neither a first nor a last token"):
+        Cutter(tokenizer, 8, bos=True)

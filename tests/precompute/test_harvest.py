@@ -127,3 +127,11 @@ def test_an_sae_that_reconstructs_otherwise_than_reported_is_refused(trained):
     path.write_text(json.dumps(cfg))
     with pytest.raises(StoreDamaged, match="weights or activations were changed"):
         harvest.run(CONFIG, trained.workspace, Progress())
+
+
+def test_of_a_dataset_that_training_did_not_see_all_samples_count(trained):
+    path = trained.workspace.sae_dir("planted-l0") / "cfg.json"
+    path.write_text(path.read_text().replace("d" * 64, "e" * 64))  # trained on another dataset
+    quality = json.loads((harvest.run(CONFIG, trained.workspace, Progress()) / "harvest.json").read_text())["quality"]
+    assert (quality["fvu"], quality["l0"]) == (quality["fvu_all"], quality["l0_all"])
+    assert quality["held_out_samples"] == len(trained.rows) and quality["explained_variance"] == 1 - quality["fvu_all"]
