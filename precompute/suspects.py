@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from precompute.formats import saelens
 from precompute.formats.raw import Raw, fold
 from precompute.fvu import measure_sae
-from precompute.saes.sae import Sae, fold_scale
+from precompute.saes.sae import Sae
 
 PROBED_ROWS = 2_048  # rows that each suspect is measured on
 ENCODED = 512  # rows encoded at once
@@ -42,20 +43,26 @@ class Conviction(NamedTuple):
 @torch.no_grad()
 def convict(raw: Raw, sae: Sae, rows: Tensor) -> Conviction | None:
     """The likeliest fault of `sae`, which is `raw` folded, by its FVU on `rows` [n, d_in]; None where no suspect halves it."""
-    probe = rows[:PROBED_ROWS]
-    before = measure_sae(sae, probe.split(ENCODED)).fvu
-    measured = [(measure_sae(suspect.sae, probe.split(ENCODED)).fvu, suspect) for suspect in _suspects(raw, sae, probe)]
-    if not measured:
+    probe = rows[:: -(-len(rows) // PROBED_ROWS)]  # evenly spaced
+    if bool((probe == probe[0]).all()):
         return None
-    after, suspect = min(measured, key=lambda pair: pair[0])
-    return Conviction(suspect.fault, suspect.remedy, before, after) if after < CONVICTS * before else None
+    before = measure_sae(sae, probe.split(ENCODED)).fvu
+    best = None
+    for suspect in _suspects(raw, sae, probe):
+        after = measure_sae(suspect.sae, probe.split(ENCODED)).fvu
+        if after < CONVICTS * before and (best is None or after < best.after):
+            best = Conviction(suspect.fault, suspect.remedy, before, after)
+    return best
 
 
 def _suspects(raw: Raw, sae: Sae, rows: Tensor) -> Iterator[Suspect]:
-    scale = sae.d_in**0.5 / float(rows.norm(dim=1).mean())
-    if abs(scale - 1) > DIFFERENT:
-        remedy = f"import with --scale {scale:.4g}"
-        yield Suspect("an activation scale is not folded into the weights", remedy, fold_scale(sae, scale))
+    scale, said = sae.d_in**0.5 / float(rows.norm(dim=1).mean()), raw.scale or 1.0
+    if abs(said - 1) > DIFFERENT:
+        fault = f"the activation scale {said:.4g} of the file is folded into the weights already"
+        yield Suspect(fault, "import with --scale 1", fold(replace(raw, scale=1.0)))
+    if abs(scale / said - 1) > DIFFERENT and abs(scale - 1) > DIFFERENT:
+        fault = "an activation scale is not folded into the weights"
+        yield Suspect(fault, f"import with --scale {scale:.4g}", fold(replace(raw, scale=scale)))
     if sae.d_in == sae.d_sae:
         turned = {name: {name: raw.tensors[name].t()} for name in ("W_enc", "W_dec")}
         turned["W_enc and W_dec"] = turned["W_enc"] | turned["W_dec"]
@@ -65,12 +72,20 @@ def _suspects(raw: Raw, sae: Sae, rows: Tensor) -> Iterator[Suspect]:
     if bool(sae.b_dec.any()):
         other = replace(raw, takes_b_dec=not raw.takes_b_dec)
         fault = f"the encoder was trained on x{'' if raw.takes_b_dec else ' - b_dec'}, the file says otherwise"
-        yield Suspect(fault, f"set apply_b_dec_to_input to {str(other.takes_b_dec).lower()}", fold(other))
+        yield Suspect(fault, _set(raw, "apply_b_dec_to_input", other.takes_b_dec), fold(other))
     norms = sae.w_dec.norm(dim=1)
     if float((norms - 1).abs().max()) > DIFFERENT:
         unit = replace(sae, w_dec=normalize(sae.w_dec, dim=1))
         yield Suspect("decoder norms are in the encoder and in the decoder", "divide W_dec's rows by their norms", unit)
         if not raw.unit_rows and sae.architecture in RANKS:
-            fault = RANKS[sae.architecture]
-            remedy = "set rescale_acts_by_decoder_norm to true"
-            yield Suspect(fault, remedy, fold(replace(raw, unit_rows=True)))
+            remedy = _set(raw, "rescale_acts_by_decoder_norm", True)
+            yield Suspect(RANKS[sae.architecture], remedy, fold(replace(raw, unit_rows=True)))
+
+
+def _set(raw: Raw, key: str, value: bool) -> str:
+    setting = f"set {key} to {str(value).lower()}"
+    return (
+        setting
+        if raw.format == saelens.NAME
+        else f"{raw.format} cannot say that: keep it in SAELens's layout and {setting}"
+    )

@@ -65,7 +65,7 @@ def test_a_top_k_that_ranks_times_decoder_norms_is_named_and_the_flag_heals_it(c
 
 
 def test_an_activation_scale_is_named_with_its_size(checkpoint, rows):
-    factor = 32**0.5 / float(rows[:2_048].norm(dim=1).mean())
+    factor = 32**0.5 / float(rows[::2].norm(dim=1).mean())
 
     def unfold(tensors):
         tensors["W_enc"] = tensors["W_enc"] / factor
@@ -123,6 +123,15 @@ def test_thresholds_that_count_times_decoder_norms_are_named(tmp_path):
     saelens.write(tmp_path, Sae("jumprelu", basis / norms, basis * norms, torch.zeros(64), biases))
     (problem,) = examine(tmp_path, rows).problems
     assert "thresholds count latents times their decoder norms: FVU falls from" in problem
+
+
+def test_a_scale_that_the_file_says_and_the_weights_hold_is_named(checkpoint, rows):
+    damage(checkpoint, normalize_activations="expected_average_only_in")
+    (checkpoint / "activation_scaler.json").write_text(json.dumps({"scaling_factor": 0.01}))
+    (problem,) = examine(checkpoint, rows).problems
+    assert "0.01 of the file is folded into the weights already" in problem and problem.endswith(
+        "import with --scale 1"
+    )
 
 
 @pytest.mark.parametrize("spoilt", ["rows", "weights"])
