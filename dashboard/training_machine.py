@@ -44,7 +44,7 @@ def machine(found: Sequence[TrainingRun], chosen: Sequence[TrainingRun], wanted:
         [
             dcc.Store(id="training-snapshots", data=facts),
             dcc.Store(id="training-place"),
-            html.Div(nothing(), className="training-machine-none"),
+            html.Div(None if facts["steps"] else nothing(), className="training-machine-none"),
             html.Div(title, className="training-machine-body"),
             html.P(_words(facts), id="training-history-words", className="training-words muted"),
             html.Div(body(), className="training-machine-body training-machine-panels"),

@@ -15,6 +15,8 @@ FVU_WORDS = (
     "saw; 0 is a perfect reconstruction, 1 is no better than the mean. Explained = 1 − FVU. "
     "Dead: never fires on the harvested dataset."
 )
+RUNS_WIDTH = 880
+"""Pixels that the runs share in the comparison of configurations, where so many are enough."""
 GRID_OPTIONS: dict[str, Any] = {
     "animateRows": False,
     "suppressCellFocus": False,
@@ -225,8 +227,7 @@ def config_table(names: Sequence[str], rows: Sequence[tuple[str, list[str], bool
             {
                 "field": f"run{position}",
                 "headerName": name,
-                "minWidth": 130,
-                "flex": 1,
+                "width": max(130, RUNS_WIDTH // len(names)),  # not flex: it hides the rows of a table that arrives late
                 "tooltipField": f"run{position}",
             }
         )
