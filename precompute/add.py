@@ -162,7 +162,7 @@ def plan_all(config: Config, workspace: Workspace) -> Plan:
             f"'{config.sae}' holds {len(found)} SAEs; --hook and --scale are for one. Bring them one by one."
         )
     name = choose_model(config.model, [one.model for one in found], workspace)
-    loaded = open_model(config.model, name, config.device, config.dtype, config.trust_remote_code)
+    loaded = open_model(name, config.device, config.dtype, config.trust_remote_code)
     readings = [plan_reading(loaded.model, one, config.hook) for one in found]
     base = slug(config.sae_id or _base_name(config.sae))
     is_set = len(found) > 1

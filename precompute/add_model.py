@@ -4,9 +4,13 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
+from huggingface_hub import HfApi, try_to_load_from_cache
+from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
+
 from loaders.errors import BadInput
 from loaders.workspace import Workspace, slug
-from precompute.models import LoadedModel, load_model
+from precompute.add_sources import TIMEOUT, UNREACHABLE, reason
+from precompute.models import MINILM, LoadedModel, load_model
 
 OWNERS = (  # TransformerLens's short names, and where they lie on the hub
     (r"gpt2-small", "openai-community/gpt2"),
@@ -57,11 +61,26 @@ def hub_id(name: str) -> str:
     return name
 
 
-def open_model(given: str | None, name: str, device: str, dtype: str, trust_remote_code: bool) -> LoadedModel:
-    """Load it; raises BadInput that says how to name another where the SAE's own cannot be found."""
+def open_model(name: str, device: str, dtype: str, trust_remote_code: bool) -> LoadedModel:
+    """Load it; raises BadInput, at once and in one sentence, where it is neither here nor on a hub within reach."""
+    if name != MINILM and not Path(name).expanduser().is_dir():
+        require_reachable(name)
+    return load_model(name, device, dtype, trust_remote_code)
+
+
+def require_reachable(name: str) -> None:
+    """Raise BadInput for a hub id that is not in the hub's cache where the hub does not answer or does not have it."""
     try:
-        return load_model(name, device, dtype, trust_remote_code)
-    except BadInput as error:
-        if given is not None:
-            raise
-        raise BadInput(f"The model that the SAE names cannot be loaded: {error} Or name one with --model.") from error
+        if isinstance(try_to_load_from_cache(name, "config.json"), str):
+            return
+        HfApi().model_info(name, timeout=TIMEOUT)
+    except (RepositoryNotFoundError, HFValidationError) as error:
+        raise BadInput(
+            f"Model '{name}' is no folder here, and no model on the Hugging Face hub that may be read. Name it with --model: a"
+            " folder, or a hub id."
+        ) from error
+    except UNREACHABLE as error:
+        raise BadInput(
+            f"Model '{name}' is no folder here and not in the hub's cache, and the Hugging Face hub cannot be reached"
+            f" ({reason(error)}). Give a folder with --model."
+        ) from error

@@ -103,11 +103,15 @@ def _download(repo: str, folder: str) -> Path:
     except UNREACHABLE as error:
         if cached := _cached(repo, folder):
             return cached
-        reason = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
         raise BadInput(
             f"'{'/'.join(filter(None, (repo, folder)))}' is no folder here and not in the hub's cache, and the Hugging Face hub"
-            f" cannot be reached ({reason}). Download it elsewhere and give the folder."
+            f" cannot be reached ({reason(error)}). Download it elsewhere and give the folder."
         ) from error
+
+
+def reason(error: Exception) -> str:
+    """The first line of what an error says."""
+    return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
 
 
 def _cached(repo: str, folder: str) -> Path | None:

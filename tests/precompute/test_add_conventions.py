@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from loaders.errors import BadInput
 from loaders.workspace import Workspace
 from precompute.add_conventions import as_plain_checkpoint, read_conventions, saelens_v6
-from precompute.add_model import choose_model, hub_id
+from precompute.add_model import choose_model, hub_id, open_model
 from precompute.add_sources import Found
 
 
@@ -162,3 +162,14 @@ def test_a_model_of_the_workspace_goes_before_the_hub(tmp_path):
         choose_model(None, ["a", "b"], workspace)
     with pytest.raises(BadInput, match="--model"):
         choose_model(None, [None], workspace)
+
+
+def test_a_model_out_of_reach_is_one_clear_sentence(monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(
+        BadInput, match=r"Model 'openai-community/gpt2' is no folder here .* Give a folder with --model\.$"
+    ):
+        open_model("openai-community/gpt2", "cpu", "float32", False)
+    with pytest.raises(BadInput, match="Model 'no/such/model' is no folder here, and no model on the Hugging Face hub"):
+        open_model("no/such/model", "cpu", "float32", False)
