@@ -124,7 +124,6 @@ def main() -> int:
         "largest_difference": found[worst],
         "differences": {name: float(f"{value:.2g}") for name, value in found.items()},
     }
-    print(json.dumps(summary, indent=1))
     write_result("add", summary)
     return int(found[worst] > TOLERANCE)
 
