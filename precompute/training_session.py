@@ -10,6 +10,7 @@ import torch
 
 from loaders.errors import BadInput
 from precompute.checkpoints import load_checkpoint, newest_checkpoint, save_checkpoint
+from precompute.config_file import write_config
 from precompute.fvu import Reconstruction, measure_sae
 from precompute.metrics_file import MetricsFile
 from precompute.processes import Processes
@@ -19,7 +20,8 @@ from precompute.run_record import RunRecord
 from precompute.sae_files import write_sae
 from precompute.saes.sae import Sae, fold_normalisation
 from precompute.snapshots import log_spaced, write_snapshot
-from precompute.train_config import Config, functional
+from precompute.trackers import Local, Tracker, make_trackers
+from precompute.train_config import Config, functional, run_id
 from precompute.trainer import Diverged, StepFigures, Trainer
 
 
@@ -39,10 +41,21 @@ class Session:
             require_same(directory, config, saved["settings"], rows.fingerprints, saved["fingerprints"])
             self.trainer.restore(saved)
             self.seconds = saved["seconds"]
-        self._metrics = MetricsFile(directory / "metrics.jsonl", self.trainer.done) if processes.is_first else None
+        self._metrics: MetricsFile | None = None
+        self._trackers: list[Tracker] = []
+        if processes.is_first:
+            self._start_tracking()
         self._snapshots = set(log_spaced(config.steps))
         self._recent: list[StepFigures] = []
         bar.skip(self.trainer.done)
+
+    def _start_tracking(self) -> None:
+        config, directory = self.config, self.directory
+        self._metrics = MetricsFile(directory / "metrics.jsonl", self.trainer.done)
+        write_config(directory / "run.toml", config)
+        self._trackers = [Local(self._metrics, self.record), *make_trackers(config.trackers, directory)]
+        for tracker in self._trackers:
+            tracker.start(run_id(config), config.sae_id, asdict(config))
 
     @property
     def is_done(self) -> bool:
@@ -85,9 +98,8 @@ class Session:
                     self.directory, step, w_dec, density, last_fired, found.rows, found.fvu, self.config.dead_after
                 )
         row |= {"rows_per_second": round(step * self.config.batch / self.seconds, 1), "seconds": round(self.seconds, 3)}
-        if self._metrics:
-            self._metrics.append({"step": step, **row})
-        self.record.update(step, row)
+        for tracker in self._trackers:
+            tracker.log(step, row)
         self.bar.note = f"FVU {row.get('fvu_held_out', row['fvu_train']):.3f}"
         self._recent = []
 
@@ -106,8 +118,10 @@ class Session:
         }
 
     def close(self) -> None:
-        if self._metrics:
-            self._metrics.close()
+        """End the run where it is recorded: as done when it was exported, as failed when it diverged, else as stopped."""
+        status = "done" if self.record.is_complete else "failed" if self.record.failure else "stopped"
+        for tracker in self._trackers:
+            tracker.finish(status, self.record.metrics)
 
     def export(self) -> None:
         """Measure on all held-out rows and write the folded SAE."""
