@@ -19,6 +19,7 @@ STEPS = {  # verb: (module, one line of help)
     "grammar-model": ("precompute.grammar_model", "train the small model of the planted grammar"),
     "capture": ("precompute.capture", "model activations at hook points, once for training and harvest"),
     "train": ("precompute.train", "train an SAE on captured activations"),
+    "sweep": ("precompute.sweep", "one SAE for every combination of settings, from one stream of rows"),
     "harvest": ("precompute.harvest", "SAE over the dataset -> batches of activations"),
     "convert": ("precompute.convert", "activations made elsewhere -> batches"),
     "transpose": ("precompute.transpose", "batches -> one slice per feature (CSC)"),
@@ -106,7 +107,7 @@ def _server_options(parser: argparse.ArgumentParser) -> None:
 
 def _run_step(module: str) -> Callable[[argparse.Namespace], int]:
     def call(parsed: argparse.Namespace) -> int:
-        from precompute.lock import hold_workspace
+        from precompute.lock import hold_workspace, is_helper
         from precompute.pipeline import run_alone
 
         if is_url(parsed.workspace):
@@ -119,7 +120,9 @@ def _run_step(module: str) -> Callable[[argparse.Namespace], int]:
         workspace = Workspace(parsed.workspace)
         with hold_workspace(workspace.root):
             config = arguments.make_config(step.Config, parsed, getattr(step, "PRESETS", None))
-            print(run_alone(step, config, workspace))
+            made = run_alone(step, config, workspace)
+        if not is_helper():
+            print(made)
         return 0
 
     return call

@@ -13,9 +13,17 @@ class WorkspaceBusy(LoupeError):
     """Another process is writing to this workspace."""
 
 
+def is_helper() -> bool:
+    """Whether `torchrun` started this process beside a first one, which writes and reports for all."""
+    return os.environ.get("RANK", "0") != "0"
+
+
 @contextmanager
 def hold_workspace(root: Path) -> Iterator[None]:
-    """Hold the workspace's lock; raises WorkspaceBusy at once when another process has it."""
+    """Hold the workspace's lock; raises WorkspaceBusy at once when another process has it. A helper works under the first's."""
+    if is_helper():
+        yield
+        return
     root.mkdir(parents=True, exist_ok=True)
     with open(root / ".lock", "a+") as file:
         try:

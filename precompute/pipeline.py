@@ -8,6 +8,7 @@ from typing import NamedTuple
 from catalog.catalog import Catalog
 from catalog.jobs import put_job
 from loaders.workspace import Workspace
+from precompute.lock import is_helper
 from precompute.progress import Progress
 from precompute.sinks import JobSink, TerminalSink
 
@@ -40,7 +41,7 @@ def run_tasks(tasks: list[Task], catalog: Catalog) -> None:
 
 def run_alone(step: ModuleType, config: object, workspace: Workspace) -> object:
     """Run one step from the command line with progress on the terminal."""
-    progress = Progress(TerminalSink())
+    progress = Progress() if is_helper() else Progress(TerminalSink())
     wanted = inspect.signature(step.run).parameters
     extra = {"catalog": Catalog(workspace.catalog_url)} if "catalog" in wanted else {}
     return step.run(config, workspace, progress, **extra)

@@ -4,12 +4,13 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from precompute.config_file import write_config
 from precompute.progress import Progress
 from precompute.sae_files import load_sae
 from precompute.train import Config, run
@@ -29,13 +30,6 @@ CONFIG = Config(
     evaluate_every=20,
     threads=1,
 )
-PROGRAM = """
-import json, sys
-from loaders.workspace import Workspace
-from precompute.progress import Progress
-from precompute.train import Config, run
-run(Config(**json.loads(sys.argv[2])), Workspace(sys.argv[1]), Progress())
-"""
 
 
 def losses(directory):
@@ -45,14 +39,14 @@ def losses(directory):
 @pytest.mark.parametrize("architecture", ["topk", "batch_topk", "jumprelu"])
 def test_two_processes_have_the_losses_of_one_with_the_same_global_batch(planted, tmp_path, architecture):
     config = replace(CONFIG, architecture=architecture)
-    program = tmp_path / "program.py"
-    program.write_text(PROGRAM)
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-addr=127.0.0.1"]
-    torchrun += ["--rdzv-backend=c10d", "--rdzv-endpoint=127.0.0.1:0", str(program)]
+    settings = tmp_path / "run.toml"
+    write_config(settings, config)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--rdzv-backend=c10d"]
+    loupe = ["-m", "loupe", "train", "--config", str(settings), "--workspace", str(planted.workspace.root)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    subprocess.run(
-        [*torchrun, str(planted.workspace.root), json.dumps(asdict(config))], check=True, env=environment, timeout=300
-    )
+    started = [*torchrun, "--rdzv-endpoint=127.0.0.1:0", *loupe]
+    said = subprocess.run(started, check=True, env=environment, timeout=300, capture_output=True, text=True)
+    assert said.stdout.count("saes/shared") == 1
     alone = run(replace(config, sae_id="alone"), planted.workspace, Progress())
     shared = planted.workspace.sae_dir("shared")
     assert losses(shared) == pytest.approx(losses(alone), rel=1e-4)
