@@ -1,6 +1,7 @@
 """The verbs that judge a finished SAE: loss-recovered and check-run. Parse, call, print."""
 
 import argparse
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -36,50 +37,20 @@ def _add(verbs: Any, name: str, text: str, call: Any) -> argparse.ArgumentParser
 
 
 def _loss_recovered(parsed: argparse.Namespace) -> int:
-    from precompute.capture import check_dataset
-    from precompute.loss_recovered import held_out_contexts, keep, measure_loss_recovered
-    from precompute.models import load_model
+    from precompute import loss_step
     from precompute.progress import Progress
-    from precompute.sae_files import load_sae
     from precompute.sinks import TerminalSink
 
-    workspace = _workspace(parsed)
-    sae, cfg = load_sae(workspace.sae_dir(parsed.sae))
-    about = cfg.get("metadata") or {}
-    own = workspace.models_dir() / str(about.get("model_id") or "")
-    recorded = str(own) if about.get("model_id") and (own / "config.json").is_file() else about.get("model_name")
-    name = _named(parsed.model, recorded, "--model", parsed.sae)
-    if "/" not in name and not Path(name).is_dir() and (workspace.models_dir() / name / "config.json").is_file():
-        name = str(workspace.models_dir() / name)
-    dataset_id = _named(parsed.dataset, about.get("dataset"), "--dataset", parsed.sae)
-    hook = _named(parsed.hook, about.get("hook_name"), "--hook", parsed.sae)
-    if parsed.batch_tokens < 1:
-        raise BadInput(f"--batch-tokens must be at least 1: found {parsed.batch_tokens}.")
-    dataset = workspace.dataset(dataset_id)
-    contexts = held_out_contexts(dataset, parsed.contexts)
-    loaded = load_model(name, parsed.device, parsed.dtype, parsed.trust_remote_code)
-    known = about.get("fingerprints") or {}
-    if known.get("model", loaded.fingerprint) != loaded.fingerprint:
-        raise BadInput(
-            f"SAE '{parsed.sae}' belongs to another model than '{loaded.model_id}' (other weights). Name its own: --model."
-        )
-    check_dataset(dataset, loaded)
-    progress = Progress(TerminalSink())
-    found = measure_loss_recovered(loaded, hook, sae, dataset, contexts, parsed.batch_tokens, progress)
+    given = {name: value for name, value in vars(parsed).items() if value is not None}
+    config = loss_step.Config(
+        **{field.name: given[field.name] for field in fields(loss_step.Config) if field.name in given}
+    )
+    found = loss_step.run(config, _workspace(parsed), Progress(TerminalSink()))
     if found is None:
         raise BadInput(
-            f"Model '{loaded.model_id}' has no output head, so it predicts nothing: loss recovered is not defined for it."
+            "The SAE's model has no output head, so it predicts nothing: loss recovered is not defined for it."
         )
-    fingerprints = {"sae": known.get("sae"), "model": loaded.fingerprint, "dataset": dataset.fingerprint}
-    measured = {
-        "sae": parsed.sae,
-        "model": loaded.model_id,
-        "dataset": dataset.id,
-        "hook": hook,
-        "fingerprints": fingerprints,
-    }
-    keep(workspace.sae_dir(parsed.sae), found, measured)
-    return _print(parsed, {**measured, **found._asdict()}, say_loss)
+    return _print(parsed, found, say_loss)
 
 
 def _check_run(parsed: argparse.Namespace) -> int:
@@ -121,12 +92,6 @@ def say_checks(report: dict[str, Any]) -> str:
         lines.append(f"{word}  {check['name']:<15} {figure:>9}  ({bound})  {check['detail']}")
     lines += [f"run {run} said that it runs and did not: closed as stopped" for run in report["repaired"]]
     return "\n".join(lines)
-
-
-def _named(given: str | None, known: Any, option: str, sae: str) -> str:
-    if given or (known and known != "unknown"):
-        return given or str(known)
-    raise BadInput(f"SAE '{sae}' does not say its {option.removeprefix('--')}. Give {option}.")
 
 
 def _print(parsed: argparse.Namespace, report: dict[str, Any], say: Any) -> int:

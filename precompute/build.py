@@ -10,7 +10,8 @@ from catalog.catalog import Catalog
 from loaders.errors import BadInput
 from loaders.manifest import is_published, read_manifest
 from loaders.workspace import Workspace, slug
-from precompute import capture, dataset, harvest, layers, publish, train, transpose
+from precompute import capture, dataset, harvest, layers, loss_step, publish, train, transpose
+from precompute.loss_recovered import NAME as LOSS_RECOVERED
 from precompute.models import load_model, model_id, resolve_hook
 from precompute.pipeline import Task, run_tasks
 from precompute.progress import Progress
@@ -130,8 +131,14 @@ def set_tasks(config: Config, workspace: Workspace, catalog: Catalog) -> list[Ta
 def layer_tasks(training: train.Config, model: str, workspace: Workspace, catalog: Catalog) -> list[Task]:
     """Train one SAE, harvest it, and publish its store."""
     sae = training.sae_id
+
+    def train_and_measure(bar: Progress) -> None:
+        directory = train.run(training, workspace, bar, catalog)
+        if not (directory / LOSS_RECOVERED).exists():
+            loss_step.run(loss_step.Config(sae, model=model), workspace, bar)
+
     return [
-        Task(f"{sae}/train", f"Train {sae}", lambda bar: train.run(training, workspace, bar, catalog)),
+        Task(f"{sae}/train", f"Train {sae}", train_and_measure),
         *store_tasks(sae, training.dataset_id, model, workspace),
     ]
 

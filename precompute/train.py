@@ -9,6 +9,7 @@ from catalog.catalog import Catalog
 from loaders.errors import BadInput
 from loaders.sae import SaeRecord
 from loaders.workspace import Workspace
+from precompute import loss_step
 from precompute.batch_size import choose_batch
 from precompute.checkpoints import load_checkpoint
 from precompute.disk import require_space
@@ -100,6 +101,10 @@ def _train(
         for session in sessions:
             if session not in failed and processes.is_first:
                 session.export()
+                if session.config.model:
+                    loss_step.run(
+                        loss_step.Config(session.config.sae_id, model=session.config.model), workspace, progress
+                    )
                 shutil.rmtree(session.directory / "checkpoints", ignore_errors=True)
         if failed:
             raise next(iter(failed.values()))

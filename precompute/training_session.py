@@ -20,8 +20,8 @@ from precompute.run_record import RunRecord
 from precompute.sae_files import write_sae
 from precompute.saes.sae import Sae, fold_normalisation
 from precompute.snapshots import log_spaced, write_snapshot
-from precompute.trackers import Local, Tracker, make_trackers
-from precompute.train_config import Config, functional, run_id
+from precompute.trackers import Local, Tracker, make_trackers, replay
+from precompute.train_config import Config, functional
 from precompute.trainer import Diverged, StepFigures, Trainer
 
 
@@ -44,18 +44,20 @@ class Session:
         self._metrics: MetricsFile | None = None
         self._trackers: list[Tracker] = []
         if processes.is_first:
-            self._start_tracking()
+            self._start_tracking(directory.parent.parent / "tracking")
         self._snapshots = set(log_spaced(config.steps))
         self._recent: list[StepFigures] = []
         bar.skip(self.trainer.done)
 
-    def _start_tracking(self) -> None:
-        config, directory = self.config, self.directory
-        self._metrics = MetricsFile(directory / "metrics.jsonl", self.trainer.done)
-        write_config(directory / "run.toml", config)
-        self._trackers = [Local(self._metrics, self.record), *make_trackers(config.trackers, directory)]
+    def _start_tracking(self, tracking: Path) -> None:
+        config, path = self.config, self.directory / "metrics.jsonl"
+        self._metrics = MetricsFile(path, self.trainer.done)
+        write_config(self.directory / "run.toml", config)
+        others = make_trackers(config.trackers, tracking)
+        self._trackers = [Local(self._metrics, self.record), *others]
         for tracker in self._trackers:
-            tracker.start(run_id(config), config.sae_id, asdict(config))
+            tracker.start(self.record.run, config.sae_id, asdict(config))
+        replay(path, others)
 
     @property
     def is_done(self) -> bool:
@@ -118,7 +120,7 @@ class Session:
         }
 
     def close(self) -> None:
-        """End the run where it is recorded: as done when it was exported, as failed when it diverged, else as stopped."""
+        """End the run where it is tracked: as done when it was exported, as failed when it diverged, else as stopped."""
         status = "done" if self.record.is_complete else "failed" if self.record.failure else "stopped"
         for tracker in self._trackers:
             tracker.finish(status, self.record.metrics)

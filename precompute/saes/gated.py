@@ -14,7 +14,7 @@ from precompute.saes.sae import Active, Sae, initial, positives, project
 from precompute.saes.settings import Settings
 
 BIASES = ("b_gate", "b_mag", "r_mag")
-SPARSITY = 0.5  # where none is given
+SPARSITY = 3.0  # where none is given
 
 
 def begin(settings: Settings, generator: torch.Generator) -> Sae:

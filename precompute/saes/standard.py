@@ -15,7 +15,7 @@ from precompute.saes.sae import Active, Sae, initial, positives, project
 from precompute.saes.settings import Settings
 
 BIASES = ("b_enc",)
-SPARSITY = 0.5  # where none is given
+SPARSITY = 2.0  # where none is given
 
 
 def begin(settings: Settings, generator: torch.Generator) -> Sae:
