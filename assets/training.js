@@ -82,43 +82,34 @@
         return String(steps.length);
     }
 
-    // Previous and next feature, around the ends.
-    function step(previous, next, value, max) {
-        const cause = window.dash_clientside.callback_context.triggered.map((item) => item.prop_id.split(".")[0]);
-        if (!cause.length || !(previous || next)) {
-            return window.dash_clientside.no_update;
+    // Previous and next feature, around the ends. The box itself is the state, so that quick presses all count.
+    document.addEventListener("click", function (event) {
+        const pressed = event.target.closest ? event.target.closest("#training-previous, #training-next") : null;
+        const box = document.getElementById("training-feature");
+        if (!pressed || !box) {
+            return;
         }
-        const count = Number(max) + 1;
-        const here = Number.isInteger(Number(value)) ? Number(value) : 0;
-        return (here + (cause.includes("training-next") ? 1 : count - 1)) % count;
-    }
-
-    // A feature or a step that was clicked in one of the tables.
-    function follow(...given) {
-        const none = window.dash_clientside.no_update;
-        const cause = window.dash_clientside.callback_context.triggered[0];
-        const found = cause && cause.value;
-        return found && found.value !== undefined ? found.value : none;
-    }
-
-    function followStep(clicked, steps) {
-        const place = clicked && steps ? steps.steps.indexOf(clicked.value) : -1;
-        return place < 0 ? window.dash_clientside.no_update : place;
-    }
+        const count = Number(box.max) + 1;
+        const here = Math.min(Math.max(Math.trunc(Number(box.value)) || 0, 0), count - 1);
+        const wanted = (here + (pressed.id === "training-next" ? 1 : count - 1)) % count;
+        box.value = String(wanted);
+        window.dash_clientside.set_props("training-feature", {value: wanted});
+    });
 
     function toggle(clicks, isOpen) {
         return [!isOpen, String(!isOpen)];
     }
 
-    function button(props, words, title) {
+    // A cell whose number sets a control: dash-ag-grid's own way to report it (setData) makes AG Grid complain.
+    function button(words, title, control, value) {
         const given = {type: "button", className: "cell-follow num", title: title, tabIndex: -1};
-        given.onClick = () => props.setData(props.value);
+        given.onClick = () => window.dash_clientside.set_props(control, {value: value});
         return window.React.createElement("button", Object.assign({key: "follow"}, given), words);
     }
 
     cells.SnapshotFeature = function (props) {
         const make = window.React.createElement;
-        const parts = [button(props, "#" + props.value, "Follow this feature")];
+        const parts = [button("#" + props.value, "Follow this feature", "training-feature", props.value)];
         if (props.data.href) {
             const open = (event) => {
                 if (event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey) {
@@ -133,7 +124,8 @@
     };
 
     cells.SnapshotStep = function (props) {
-        return button(props, Number(props.value).toLocaleString("en"), "Show this step");
+        const words = Number(props.value).toLocaleString("en");
+        return button(words, "Show this step", "training-step", props.data.place);
     };
 
     // The keyboard moves from cell to cell; Enter does what a click on the cell's number does.
@@ -147,7 +139,6 @@
 
     const root = (window.dash_clientside = window.dash_clientside || {});
     root.training = {
-        zoom: zoom, play: play, showPlaying: showPlaying, step: step, follow: follow, followStep: followStep,
-        toggle: toggle, showMarks: showMarks,
+        zoom: zoom, play: play, showPlaying: showPlaying, toggle: toggle, showMarks: showMarks,
     };
 })();

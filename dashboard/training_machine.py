@@ -223,28 +223,6 @@ def _register_in_browser() -> None:
         Input("training-snapshots", "data"),
     )
     clientside_callback(
-        ClientsideFunction("training", "step"),
-        Output("training-feature", "value", allow_duplicate=True),
-        Input("training-previous", "n_clicks"),
-        Input("training-next", "n_clicks"),
-        State("training-feature", "value"),
-        State("training-feature", "max"),
-        prevent_initial_call=True,
-    )
-    clientside_callback(
-        ClientsideFunction("training", "follow"),
-        Output("training-feature", "value", allow_duplicate=True),
-        *[Input(f"training-{table}", "cellRendererData") for table in ("nearest", "moved", "died")],
-        prevent_initial_call=True,
-    )
-    clientside_callback(
-        ClientsideFunction("training", "followStep"),
-        Output("training-step", "value", allow_duplicate=True),
-        Input("training-ledger", "cellRendererData"),
-        State("training-snapshots", "data"),
-        prevent_initial_call=True,
-    )
-    clientside_callback(
         ClientsideFunction("training", "play"),
         Output("training-play-clock", "disabled"),
         Output("training-step", "value", allow_duplicate=True),

@@ -66,7 +66,14 @@ def ledger_rows(snapshots: Sequence[Snapshot]) -> list[dict[str, Any]]:
             "silent": int((snapshot.density == 0).sum()),
         }
         shown = {f"{name}_text": count(value) for name, value in counts.items()}
-        row = {"id": str(snapshot.step), "step": snapshot.step, "fvu_text": figures(snapshot.fvu), **counts, **shown}
+        row = {
+            "id": str(snapshot.step),
+            "step": snapshot.step,
+            "place": place,
+            "fvu_text": figures(snapshot.fvu),
+            **counts,
+            **shown,
+        }
         rows.append({**row, "fvu": snapshot.fvu if np.isfinite(snapshot.fvu) else None})
     return rows
 

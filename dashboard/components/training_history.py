@@ -11,7 +11,7 @@ from dashboard.components.blocks import empty_state, icon, panel
 from dashboard.components.training import GRID_OPTIONS, graph, slim_panel
 
 FIGURE_HEIGHT = 232
-TABLE_HEIGHT = 246
+TABLE_HEIGHT, LEDGER_HEIGHT = 246, 292
 PLAY_MS = 900
 HISTORY_WORDS = (
     "Snapshots are taken at steps 1, 2, 5, 10, 20, 50, ... and at the last one. A density is the share of the held-out "
@@ -136,23 +136,23 @@ def body() -> list[Any]:
             slim_panel(
                 "Dead-feature ledger",
                 [
-                    _table("training-ledger", ledger_columns()),
+                    _table("training-ledger", ledger_columns(), LEDGER_HEIGHT),
                     html.P(id="training-ledger-words", className="training-words muted"),
                 ],
                 note="a step shows it above",
-                min_height=TABLE_HEIGHT + 60,
+                min_height=LEDGER_HEIGHT + 60,
                 class_name="span-7",
             ),
             slim_panel(
                 "Which ones",
-                _table("training-died", died_columns()),
+                _table("training-died", died_columns(), LEDGER_HEIGHT),
                 name="training-died",
                 actions=_choice(
                     "training-died-kind",
                     {"dead": "dead", "newly": "newly dead", "revived": "revived"},
                     "Which features to list",
                 ),
-                min_height=TABLE_HEIGHT + 60,
+                min_height=LEDGER_HEIGHT + 60,
                 class_name="span-5",
             ),
         ],
@@ -179,7 +179,7 @@ def _choice(id: str, options: dict[str, str], words: str) -> html.Div:
     )
 
 
-def _table(id: str, columns: list[dict[str, Any]]) -> dag.AgGrid:
+def _table(id: str, columns: list[dict[str, Any]], height: int = TABLE_HEIGHT) -> dag.AgGrid:
     return dag.AgGrid(
         id=id,
         rowData=[],
@@ -189,7 +189,7 @@ def _table(id: str, columns: list[dict[str, Any]]) -> dag.AgGrid:
         defaultColDef={"sortable": True, "resizable": True, "suppressHeaderMenuButton": True},
         dashGridOptions={**GRID_OPTIONS, "suppressNoRowsOverlay": True},
         className="compact-grid",
-        style={"height": f"{TABLE_HEIGHT}px", "width": "100%"},
+        style={"height": f"{height}px", "width": "100%"},
     )
 
 
