@@ -51,8 +51,8 @@ class Config:
     """Training steps: one number for all hook points, or one for each."""
     batch: int = 2048
     """Rows per training step."""
-    lr: float = 1e-2
-    """Peak learning rate; a smaller one leaves fewer features dead where the inputs are few."""
+    lr: float = 0.0
+    """Peak learning rate; 0 takes the usual one. A smaller one leaves fewer features dead where the inputs are few."""
     shared_basis: bool = False
     """Whether the layers share a basis (a pre-norm residual stream does), so that decoder cosines mean something."""
     seed: int = 0

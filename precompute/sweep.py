@@ -33,8 +33,8 @@ class Config:
     """Coefficients of the sparsity loss of the others; 0 takes the architecture's own."""
     expansions: tuple[int, ...] = (8,)
     """Features per dimension of the activations."""
-    lrs: tuple[float, ...] = (1e-2,)
-    """Peak learning rates."""
+    lrs: tuple[float, ...] = (0.0,)
+    """Peak learning rates; 0 takes the usual one."""
     model: str = ""
     """Model to stream activations from; empty: those that `loupe capture` saved."""
     buffer: int = 131_072

@@ -16,7 +16,7 @@ from precompute.saes.dense_step import with_parameters
 from precompute.saes.sae import Sae
 from precompute.saes.settings import Settings
 from precompute.saes.steps import StepResult
-from precompute.train_config import Config
+from precompute.train_config import Config, usual_rate
 
 HOPELESS = 10.0  # FVU of a batch above which a run diverges: an SAE that says nothing has 1
 
@@ -43,6 +43,7 @@ class Trainer:
         self.processes = processes or Processes()
         self.settings = settings_of(config, width, self.processes.size)
         self.config, self.done = config, 0
+        self.lr = config.lr or usual_rate(self.settings.d_sae, config.steps)
         self.architecture = ARCHITECTURES[config.architecture]
         weights = self.architecture.begin(self.settings, torch.Generator().manual_seed(config.seed))
         weights.w_enc.mul_(config.encoder_scale)
@@ -52,7 +53,9 @@ class Trainer:
         self.begun = torch.zeros_like(self.last_fired)  # the step at which a feature was last begun anew
         shared = self.processes if self.processes.size > 1 else None
         self._step: Callable[..., StepResult] = self.architecture.make_step(self.settings, shared)
-        self._adam = torch.optim.Adam(list(self.weights.parameters.values()), lr=config.lr, fused=True)
+        self._adam = torch.optim.Adam(
+            list(self.weights.parameters.values()), betas=(config.beta1, config.beta2), fused=True
+        )
 
     def _placed(self, weights: Sae) -> Sae:
         return with_parameters(weights, {k: v.to(self.settings.device) for k, v in weights.parameters.items()})
@@ -71,7 +74,7 @@ class Trainer:
         loss, mse, variance, l0, *parts = self.processes.average(means)
         self._require_sense(loss, mse / variance)
         self.processes.share(list(result.gradients.values()), fired)
-        lr = learning_rate(config, self.done)
+        lr = self.lr * learning_rate(config, self.done)
         norm = self._update(result.gradients, lr)
         self.done += 1
         self.last_fired[fired > 0] = self.done
@@ -105,7 +108,7 @@ class Trainer:
         if math.isfinite(loss) and fvu < HOPELESS:
             return
         found = f"the loss is {loss:.3g}" if not math.isfinite(loss) else f"the FVU of a batch is {fvu:.3g}"
-        raise Diverged(self.config.sae_id, self.done + 1, found, self.config.lr)
+        raise Diverged(self.config.sae_id, self.done + 1, found, self.lr)
 
     def _update(self, gradients: dict[str, Tensor], lr: float) -> float:
         w_dec = self.weights.w_dec
@@ -178,7 +181,7 @@ def settings_of(config: Config, width: int, processes: int) -> Settings:
 
 
 def learning_rate(config: Config, step: int) -> float:
-    """A trapezium: linear warm-up, then `lr`, then linear decay that would reach 0 one step after the last."""
+    """The share of the peak rate at a step: linear warm-up, a plateau, linear decay that would reach 0 after the last step."""
     warm = min(1.0, (step + 1) / max(config.warmup * config.steps, 1))
     cool = min(1.0, (config.steps - step) / max(config.decay * config.steps, 1))
-    return config.lr * warm * cool
+    return warm * cool

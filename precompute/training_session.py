@@ -148,7 +148,12 @@ class Session:
             "set": config.set_id or None,
             "layer_index": config.layer_index,
             "fingerprints": self.rows.fingerprints,
-            "training": {**asdict(config), "threads": torch.get_num_threads(), "scale": self.rows.scale},
+            "training": {
+                **asdict(config),
+                "threads": torch.get_num_threads(),
+                "scale": self.rows.scale,
+                "peak_lr": self.trainer.lr,
+            },
             "quality": quality,
         }
         write_sae(self.directory, sae, metadata)

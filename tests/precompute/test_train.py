@@ -96,7 +96,7 @@ def test_metrics_hold_the_curves_and_held_out_figures(planted):
 
 
 def test_the_learning_rate_warms_up_stays_and_decays_linearly():
-    config = replace(CONFIG, steps=100, warmup=0.1, decay=0.5, lr=1.0)
+    config = replace(CONFIG, steps=100, warmup=0.1, decay=0.5)
     assert learning_rate(config, 0) == pytest.approx(0.1)
     assert learning_rate(config, 9) == learning_rate(config, 50) == pytest.approx(1.0)
     assert learning_rate(config, 75) == pytest.approx(0.5)
@@ -149,7 +149,7 @@ def test_activations_of_another_dataset_are_refused(planted):
         ({"architecture": "magic"}, "Architecture 'magic' is unknown"),
         ({"k": 0}, "k is 0"),
         ({"k": 129}, "k is 129 but the SAE has 128 features"),
-        ({"lr": 0.0}, "lr is 0.0"),
+        ({"lr": -1.0}, "lr is -1.0"),
         ({"warmup": 2.0}, "warmup is 2.0"),
         ({"batch": 50_000}, "a batch takes 50,000"),
     ],
