@@ -113,7 +113,7 @@ class Trainer:
     def _update(self, gradients: dict[str, Tensor], lr: float) -> float:
         w_dec = self.weights.w_dec
         along = gradients["w_dec"]
-        along.addcmul_(w_dec, torch.linalg.vecdot(along, w_dec)[:, None], value=-1)
+        along.addcmul_(w_dec, torch.bmm(along[:, None], w_dec[:, :, None])[:, 0], value=-1)  # products without a copy
         norm = float(torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients.values()])))
         for name, weight in self.weights.parameters.items():
             gradient = gradients[name]
