@@ -35,6 +35,20 @@ def choose_dtype(name: str) -> torch.dtype:
     return DTYPES[name]
 
 
+def product_dtype(name: str, device: torch.device) -> torch.dtype:
+    """Numbers for a product that bears rounding: `auto` is bfloat16 where the processor multiplies it natively, else float32.
+
+    Raises BadInput for any other name than auto, float32 and bfloat16.
+    """
+    if name == "auto":
+        on_cuda = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        on_cpu = device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+        return torch.bfloat16 if on_cuda or on_cpu else torch.float32
+    if name == "float16":
+        raise BadInput("Products are taken in float32 or bfloat16, not in float16, whose range is too small.")
+    return choose_dtype(name)
+
+
 def dtype_name(dtype: torch.dtype) -> str:
     """Such as `float32`."""
     return str(dtype).removeprefix("torch.")

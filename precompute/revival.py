@@ -7,7 +7,7 @@ from torch.nn.functional import normalize
 from precompute.processes import Processes
 from precompute.saes.sae import Sae
 
-REVIVED_UNTIL = 0.9  # share of the run after which nothing is begun anew, so that features can settle
+REVIVED_UNTIL = 0.7  # share of the run after which nothing is begun anew, so that features can settle
 
 
 @torch.no_grad()

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def row_topk(rows: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Return values and column indices (int64), both [n, k] and in no order, of each row's k largest entries.
+    """Return values (float32) and column indices (int64), both [n, k] and in no order, of each row's k largest entries.
 
     `rows` is [n, width]. The row is cut into groups; its k largest entries lie in the k groups with the largest maxima
     (an entry of any other group is matched by those k maxima), so only these groups are searched. Entries that tie with
@@ -16,12 +16,12 @@ def row_topk(rows: Tensor, k: int) -> tuple[Tensor, Tensor]:
     n, width = rows.shape
     size = group_size(width, k)
     if size == 1:
-        found = torch.topk(rows, k, dim=1, sorted=False)
+        found = torch.topk(rows.float(), k, dim=1, sorted=False)
         return found.values, found.indices
     groups = width // size
     grouped = rows.view(n, size, groups)  # group j holds the columns j, j + groups, j + 2 * groups, ...
-    chosen = torch.topk(grouped.amax(dim=1), k, dim=1, sorted=False).indices  # (n, k)
-    candidates = grouped.gather(2, chosen[:, None, :].expand(n, size, k)).view(n, size * k)
+    chosen = torch.topk(grouped.amax(dim=1).float(), k, dim=1, sorted=False).indices  # (n, k)
+    candidates = grouped.gather(2, chosen[:, None, :].expand(n, size, k)).view(n, size * k).float()
     values, places = torch.topk(candidates, k, dim=1, sorted=False)
     return values, (places // k) * groups + chosen.gather(1, places % k)
 

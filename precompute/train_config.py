@@ -68,8 +68,8 @@ class Config:
     """Coefficient of that auxiliary loss, which revives dead features; 0 leaves it out."""
     device: str = "cpu"
     """Where it trains: cpu, cuda, cuda:<number>, mps, or auto for the fastest there is."""
-    dtype: str = "float32"
-    """Numbers of the encoder's product: float32 or bfloat16. Weights and everything else are float32."""
+    dtype: str = "auto"
+    """Numbers of the top-k family's encoder product, which decides what is active: float32, bfloat16, or auto for the faster."""
     seed: int = 0
     """Seed of the initial weights, the order of the rows and everything else that is drawn."""
     threads: int = 0
@@ -97,7 +97,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "dead_after": 1000,
         "buffer": 1_048_576,
         "device": "auto",
-        "dtype": "bfloat16",
         "log_every": 50,
         "evaluate_every": 1000,
         "checkpoint_every": 1000,
@@ -147,7 +146,5 @@ def check(config: Config) -> None:
     for name in ("beta1", "beta2"):
         if not 0 <= getattr(config, name) < 1:
             raise BadInput(f"{name} is {getattr(config, name)}; it must be at least 0 and below 1.")
-    if config.dtype not in ("float32", "bfloat16"):
-        raise BadInput(f"dtype is '{config.dtype}'; training computes in float32 or bfloat16.")
     if not config.batch and not config.memory:
         raise BadInput("A batch of 0 is chosen by a bound on memory: give --memory, such as 2GB, or a batch.")

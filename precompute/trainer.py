@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from loaders.errors import BadInput
-from precompute.devices import choose_device, choose_dtype
+from precompute.devices import choose_device, product_dtype
 from precompute.processes import Processes
 from precompute.revival import REVIVED_UNTIL, begin_anew
 from precompute.saes import ARCHITECTURES
@@ -164,7 +164,7 @@ def settings_of(config: Config, width: int, processes: int) -> Settings:
         raise BadInput(
             f"A batch of {config.batch} cannot be shared by {processes} processes evenly. Choose a multiple."
         )
-    architecture = ARCHITECTURES[config.architecture]
+    architecture, device = ARCHITECTURES[config.architecture], choose_device(config.device)
     return Settings(
         width,
         d_sae,
@@ -175,8 +175,8 @@ def settings_of(config: Config, width: int, processes: int) -> Settings:
         config.levels,
         min(config.aux_k or width // 2, d_sae),
         config.aux_weight,
-        choose_dtype(config.dtype),
-        choose_device(config.device),
+        product_dtype(config.dtype, device),
+        device,
     )
 
 

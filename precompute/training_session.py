@@ -11,6 +11,7 @@ import torch
 from loaders.errors import BadInput
 from precompute.checkpoints import load_checkpoint, newest_checkpoint, save_checkpoint
 from precompute.config_file import write_config
+from precompute.devices import dtype_name
 from precompute.fvu import Reconstruction, measure_sae
 from precompute.metrics_file import MetricsFile
 from precompute.processes import Processes
@@ -153,6 +154,7 @@ class Session:
                 "threads": torch.get_num_threads(),
                 "scale": self.rows.scale,
                 "peak_lr": self.trainer.lr,
+                "product": dtype_name(trainer.settings.dtype),
             },
             "quality": quality,
         }

@@ -46,6 +46,9 @@ class SparseStep:
         number = self.settings.dtype
         torch.addmm((b_enc - w_enc @ b_dec).to(number), x.to(number), w_enc.t().to(number), out=self._pre)
         selected = self.select(self._pre)
+        if number != torch.float32:  # rounding decided only which latents are active: how strongly is computed in full
+            values = _at_active(selected, x - b_dec, w_enc).add_(b_enc[selected.indices.long()]).relu_()
+            selected = selected._replace(values=values)
         groups = self._split(selected)
 
         outputs, residual = [], b_dec - x

@@ -31,7 +31,7 @@ def select_rows(pre: Tensor, k: int) -> Selected:
     """The k largest of each row of `pre` [rows, d_sae], after a ReLU."""
     values, indices = row_topk(pre, k)
     starts = torch.arange(0, values.numel() + 1, k, dtype=torch.int32, device=pre.device)
-    return Selected(starts, indices.view(-1).int(), values.view(-1).float().relu_())
+    return Selected(starts, indices.view(-1).int(), values.view(-1).relu_())
 
 
 def finish(sae: Sae, rows: Tensor) -> Sae:

@@ -83,7 +83,8 @@ def test_what_has_no_loss_is_refused_in_one_sentence(
 ) -> None:
     said = refuse(capsys, workspace, "loss-recovered", "tiny-l0")
     assert (
-        said == "loupe: The SAE's model has no output head, so it predicts nothing: loss recovered is not defined for it."
+        said
+        == "loupe: The SAE's model has no output head, so it predicts nothing: loss recovered is not defined for it."
     )
     assert "at least 1: found 0" in refuse(capsys, grammar, "loss-recovered", "random", "--batch-tokens", "0")
     assert "must be at least 1" in refuse(capsys, grammar, "loss-recovered", "random", "--contexts", "0")

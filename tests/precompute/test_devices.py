@@ -14,7 +14,7 @@ from loaders.workspace import Workspace
 from precompute import dataset
 from precompute.activations import Activations
 from precompute.capture import PLAN, Config, run
-from precompute.devices import choose_device, choose_dtype
+from precompute.devices import choose_device, choose_dtype, product_dtype
 from precompute.models import hook_points, load_model, measure_modules
 from precompute.progress import Progress
 
@@ -127,3 +127,14 @@ def test_measured_shapes_agree_with_the_hook_points(encoder: Path):
     assert measured["pooler"].shape == (1, 24) and not measured["pooler"].has_hidden_states
     assert measured[HOOK].shape == (1, 3, 24) and measured[HOOK].has_hidden_states
     assert [point.name for point in hook_points(model)] == [n for n, each in measured.items() if each.has_hidden_states]
+
+
+def test_a_product_is_taken_in_bfloat16_where_that_is_native_and_never_in_float16():
+    cpu = torch.device("cpu")
+    assert product_dtype("float32", cpu) == torch.float32 and product_dtype("bfloat16", cpu) == torch.bfloat16
+    native = torch.cpu._is_avx512_bf16_supported()
+    assert product_dtype("auto", cpu) == (torch.bfloat16 if native else torch.float32)
+    assert product_dtype("auto", torch.device("mps")) == torch.float32
+    for name in ("float16", "magic"):
+        with pytest.raises(BadInput, match=name):
+            product_dtype(name, cpu)

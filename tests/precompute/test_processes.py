@@ -29,6 +29,7 @@ CONFIG = Config(
     log_every=5,
     evaluate_every=20,
     threads=1,
+    dtype="float32",
 )
 
 

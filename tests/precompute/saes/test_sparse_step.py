@@ -86,13 +86,15 @@ def test_a_batch_keeps_its_largest_entries_wherever_they_are():
     assert select_batch(-pre.abs(), 2).indices.tolist() == []
 
 
-def test_bfloat16_rounds_the_product_and_little_else():
+def test_bfloat16_rounds_the_choice_of_latents_and_nothing_else():
     generator = torch.Generator().manual_seed(5)
-    sae, x = random_sae(32, 128, 8, generator), torch.randn(64, 32, generator=generator)
-    exact = topk.make_step(Settings(32, 128, 8, 64))(sae, x, torch.arange(0))
-    rounded = topk.make_step(Settings(32, 128, 8, 64, dtype=torch.bfloat16))(sae, x, torch.arange(0))
+    sae, x, none = random_sae(32, 128, 8, generator), torch.randn(64, 32, generator=generator), torch.arange(0)
+    exact = topk.make_step(Settings(32, 128, 8, 64))(sae, x, none)
+    rounded = topk.make_step(Settings(32, 128, 8, 64, dtype=torch.bfloat16))(sae, x, none)
     assert rounded.gradients["w_dec"].dtype == torch.float32
-    assert rounded.loss == pytest.approx(exact.loss, rel=0.02) and rounded.loss != exact.loss
+    assert rounded.loss == pytest.approx(exact.loss, rel=0.01)
+    alike = (rounded.residual - exact.residual).abs().amax(1) < 1e-4  # rows of the same latents
+    assert alike.float().mean() > 0.6
 
 
 def test_matryoshka_widths_double_and_hold_at_least_k_latents():
