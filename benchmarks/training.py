@@ -18,7 +18,7 @@ from benchmarks.training_claims import claims, show
 from benchmarks.training_data import Planted, make_workspace, write_planted, write_rows
 from benchmarks.training_process import ROOMY_HEAP, Task, Trainer, own
 from benchmarks.training_quality import Runs, measure_fvu, measure_planted
-from benchmarks.training_speed import LOUPE, PRODUCT, SAELENS
+from benchmarks.training_speed import LOUPE, PRODUCT, SAELENS, WHOLE
 
 PARTS = ("speed", "quality", "planted")
 PACKAGES = {"sparsify": "eai-sparsify", "dictionary_learning": "dictionary-learning", SAELENS: "sae-lens"}
@@ -66,6 +66,7 @@ def trainers(options: argparse.Namespace) -> dict[str, Trainer]:
     return {
         PRODUCT: own("train_product.py"),
         LOUPE: own("train_loupe.py"),
+        WHOLE: own("train_loupe.py")._replace(optimiser="float32"),
         "sparsify (signum)": signum,
         "sparsify (adam)": sparsify,
         "sparsify (signum, roomy heap)": signum._replace(environment=ROOMY_HEAP),

@@ -8,6 +8,7 @@ from typing import Any
 from benchmarks.training_process import Process, Task, Trainer, running
 
 PRODUCT, LOUPE, SAELENS = "encode_product", "loupe", "saelens"
+WHOLE = "loupe (float32)"  # without bfloat16 in the encoder's product
 WARM_UP = 3  # steps of every process before the first round; its memory is watched meanwhile
 PAUSE = 0.05  # seconds between two turns, in which the last one's threads stop spinning
 
@@ -20,7 +21,7 @@ def measure(trainers: dict[str, Trainer], task: Task, rounds: int, turn: int, th
     with ExitStack() as stack:
         processes: dict[str, Process] = {}
         for name, trainer in trainers.items():
-            own = {**settings, "lr": 0.0} if name == LOUPE else settings
+            own = {**settings, "lr": 0.0} if name in (LOUPE, WHOLE) else settings
             process = processes[name] = stack.enter_context(running(trainer, task, **own))
             process.peak.watch()
             process.step(WARM_UP)

@@ -2,7 +2,7 @@
 
 from loaders.errors import BadInput
 from precompute.disk import in_bytes, in_megabytes
-from precompute.train_config import Config
+from precompute.train_config import Config, features_of
 
 SMALLEST, LARGEST = 64, 65_536
 PROGRAM = 500 * 2**20  # interpreter, torch, the sample of rows and what a measurement takes
@@ -25,14 +25,14 @@ def choose_batch(config: Config, width: int, processes: int) -> int:
         batch //= 2
     least = needed(config, width, SMALLEST)
     raise BadInput(
-        f"--memory {in_megabytes(memory)} is too little to train {config.expansion * width:,} features on rows of {width}:"
+        f"--memory {in_megabytes(memory)} is too little to train {features_of(config, width):,} features on rows of {width}:"
         f" a batch of {SMALLEST} takes about {in_megabytes(least)}."
     )
 
 
 def needed(config: Config, width: int, batch: int) -> int:
     """Bytes of memory that a process with `batch` rows takes at its peak, estimated from above."""
-    d_sae = config.expansion * width
+    d_sae = features_of(config, width)
     each = SPARSE if config.architecture in SPARSE_ARCHITECTURES else DENSE
     streamed = config.buffer * width * 4 * 2 if config.model else 0
     rows = batch * (each * d_sae + 32 * width + 160 * config.k)

@@ -19,7 +19,7 @@ from precompute.row_sources import RowSource, open_source
 from precompute.run_record import recorded_run
 from precompute.saes import ARCHITECTURES
 from precompute.threads import torch_threads
-from precompute.train_config import PRESETS, Config, check
+from precompute.train_config import PRESETS, Config, check, features_of
 from precompute.trainer import Diverged
 from precompute.training_session import Session, require_same
 
@@ -73,7 +73,8 @@ def _is_finished(config: Config, workspace: Workspace, source: RowSource) -> boo
         require_same(directory, config, metadata.get("training", {}), fingerprints, metadata.get("fingerprints", {}))
         shutil.rmtree(directory / "checkpoints", ignore_errors=True)
         return True
-    weights_bytes = 2 * config.expansion * source.width(config.hook) ** 2 * 4
+    width = source.width(config.hook)
+    weights_bytes = 2 * features_of(config, width) * width * 4
     require_space(directory, 8 * weights_bytes, f"the checkpoints and weights of SAE '{config.sae_id}'")
     return False
 

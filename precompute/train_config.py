@@ -34,6 +34,8 @@ class Config:
     """Active latents per row of topk; on average of batch_topk and matryoshka."""
     expansion: int = 8
     """Features per dimension of the activations."""
+    features: int = 0
+    """Features of the SAE; 0 takes `expansion` times the width of the activations."""
     sparsity: float = 0.0
     """Coefficient of the sparsity loss of standard, gated and jumprelu; 0 takes the architecture's own."""
     bandwidth: float = 0.0
@@ -109,6 +111,11 @@ NOT_FUNCTIONAL = {"threads", "log_every", "evaluate_every", "checkpoint_every", 
 """Fields that change how a run is watched or how fast it is, not what it computes."""
 
 
+def features_of(config: Config, width: int) -> int:
+    """How many features the SAE has on activations of that width."""
+    return config.features or config.expansion * width
+
+
 def usual_rate(features: int, steps: int) -> float:
     """1e-2 for 3,072 features and 200 steps; less, by the square root, for more of either.
 
@@ -137,7 +144,7 @@ def check(config: Config) -> None:
     for name in ("clip", "encoder_scale"):
         if not getattr(config, name) > 0:
             raise BadInput(f"{name} is {getattr(config, name)}; it must be above 0.")
-    for name in ("lr", "sparsity", "bandwidth", "aux_k", "aux_weight", "batch"):
+    for name in ("lr", "features", "sparsity", "bandwidth", "aux_k", "aux_weight", "batch"):
         if not getattr(config, name) >= 0:
             raise BadInput(f"{name} is {getattr(config, name)}; it must be 0 or more.")
     for name in ("warmup", "decay"):

@@ -16,9 +16,9 @@ from precompute.saes.dense_step import with_parameters
 from precompute.saes.sae import Sae
 from precompute.saes.settings import Settings
 from precompute.saes.steps import StepResult
-from precompute.train_config import Config, usual_rate
+from precompute.train_config import Config, features_of, usual_rate
 
-HOPELESS = 10.0  # FVU of a batch above which a run diverges: an SAE that says nothing has 1
+HOPELESS = 10.0  # FVU of a batch above which a run, once warm, diverges: an SAE that says nothing has 1
 
 
 class StepFigures(NamedTuple):
@@ -105,7 +105,8 @@ class Trainer:
         return finished
 
     def _require_sense(self, loss: float, fvu: float) -> None:
-        if math.isfinite(loss) and fvu < HOPELESS:
+        is_warm = self.done >= self.config.warmup * self.config.steps
+        if math.isfinite(loss) and (fvu < HOPELESS or not is_warm):
             return
         found = f"the loss is {loss:.3g}" if not math.isfinite(loss) else f"the FVU of a batch is {fvu:.3g}"
         raise Diverged(self.config.sae_id, self.done + 1, found, self.lr)
@@ -157,9 +158,9 @@ class Diverged(BadInput):
 
 def settings_of(config: Config, width: int, processes: int) -> Settings:
     """What the architecture reads of a run; raises BadInput for what does not fit its width or number of processes."""
-    d_sae = config.expansion * width
+    d_sae = features_of(config, width)
     if config.k > d_sae:
-        raise BadInput(f"k is {config.k} but the SAE has {d_sae} features. Choose a smaller k or a larger expansion.")
+        raise BadInput(f"k is {config.k} but the SAE has {d_sae} features. Choose a smaller k or more features.")
     if config.batch % processes:
         raise BadInput(
             f"A batch of {config.batch} cannot be shared by {processes} processes evenly. Choose a multiple."

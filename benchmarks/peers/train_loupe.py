@@ -18,17 +18,19 @@ def main() -> None:
     feeder = start()
     spec = feeder.spec
     chosen = {"lr": spec.lr} if spec.lr else {}
+    number = spec.optimiser or "auto"  # of the encoder's product
     config = Config(
         sae_id="benchmark",
         model_id="minilm",
         dataset_id=Path(spec.data).name,
         hook="rows",
         k=spec.k,
-        expansion=spec.d_sae // spec.d_in,
+        features=spec.d_sae,
         steps=spec.steps,
         batch=spec.batch,
         seed=spec.seed,
         threads=spec.threads,
+        dtype=number,
         **chosen,
     )
     trainer = Trainer(config, spec.d_in)

@@ -104,6 +104,11 @@ def test_the_learning_rate_warms_up_stays_and_decays_linearly():
     assert learning_rate(replace(config, decay=1.0), 50) == pytest.approx(0.5)
 
 
+def test_the_number_of_features_can_be_given_as_it_is(planted):
+    sae, cfg = load_sae(run(replace(SHORT, features=50), planted.workspace, Progress()))
+    assert sae.d_sae == cfg["d_sae"] == 50
+
+
 def test_decoder_rows_keep_unit_norm(planted):
     rows = training_rows(planted, SHORT)
     trainer = Trainer(SHORT, rows.width)
