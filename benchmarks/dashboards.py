@@ -20,7 +20,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 from benchmarks.result import write_result
 from catalog.catalog import Catalog
 from loaders.workspace import Workspace
-from precompute import build, capture, train_config
+from precompute import build, capture, loss_step, train_config
 from precompute.contexts import context_from_pieces
 from precompute.dataset_writer import write_dataset
 from precompute.models import load_model
@@ -82,7 +82,9 @@ def run_ours(root: Path) -> None:
     capture.run(capture.Config(model=model, dataset="words", hooks=(HOOK,)), workspace, Progress())
     seconds = {"capture": round(time.perf_counter() - start, 2)}
     training = train_config.Config(sae_id="tiny", model_id="tiny", dataset_id="words", hook=HOOK)
-    for task in build.layer_tasks(training, model, workspace, Catalog(workspace.catalog_url)):
+    for task in build.layer_tasks(
+        training, loss_step.Config(training.sae_id, model=model), workspace, Catalog(workspace.catalog_url)
+    ):
         if "/train" in task.id:
             continue  # the SAE is given
         began = time.perf_counter()

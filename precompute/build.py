@@ -53,6 +53,14 @@ class Config:
     """Rows per training step."""
     lr: float = 0.0
     """Peak learning rate; 0 takes the usual one. A smaller one leaves fewer features dead where the inputs are few."""
+    architecture: str = "topk"
+    """standard, topk, batch_topk, matryoshka, jumprelu or gated."""
+    device: str = "cpu"
+    """Where the model runs and the SAEs train: cpu, cuda, cuda:<number>, mps, or auto for the fastest there is."""
+    dtype: str = "float32"
+    """Numbers that the model computes in: float32, bfloat16 or float16."""
+    trust_remote_code: bool = False
+    """Run the Python code that comes with the model; read it first."""
     shared_basis: bool = False
     """Whether the layers share a basis (a pre-norm residual stream does), so that decoder cosines mean something."""
     seed: int = 0
@@ -64,7 +72,7 @@ def run(config: Config, workspace: Workspace, progress: Progress) -> Path:
 
     Raises BadInput for an unknown model or hook point before anything is written.
     """
-    model = load_model(config.model).model
+    model = load_model(config.model, config.device, config.dtype, config.trust_remote_code).model
     for hook in config.hooks:
         resolve_hook(model, hook)
     catalog = Catalog(workspace.catalog_url)
@@ -100,7 +108,8 @@ def set_tasks(config: Config, workspace: Workspace, catalog: Catalog) -> list[Ta
             f"There are {len(steps)} numbers of steps for {len(config.hooks)} hook points. Give one, or one for each."
         )
     set_id = config.set_id or model_id(config.model)
-    captured = capture.Config(model=config.model, dataset=dataset_id(config), hooks=config.hooks)
+    ran = {name: getattr(config, name) for name in ("device", "dtype", "trust_remote_code")}
+    captured = capture.Config(model=config.model, dataset=dataset_id(config), hooks=config.hooks, **ran)
     tasks = [Task(f"{set_id}/capture", f"Capture {set_id}", lambda bar: capture.run(captured, workspace, bar))]
     for index, (hook, name, count) in enumerate(zip(config.hooks, layer_names(config.hooks), steps, strict=True)):
         training = train.Config(
@@ -110,6 +119,8 @@ def set_tasks(config: Config, workspace: Workspace, catalog: Catalog) -> list[Ta
             hook=hook,
             set_id=set_id,
             layer_index=index,
+            architecture=config.architecture,
+            device=config.device,
             k=config.k,
             expansion=config.expansion,
             steps=count,
@@ -117,7 +128,8 @@ def set_tasks(config: Config, workspace: Workspace, catalog: Catalog) -> list[Ta
             lr=config.lr,
             seed=config.seed,
         )
-        tasks += layer_tasks(training, config.model, workspace, catalog)
+        measuring = loss_step.Config(training.sae_id, model=config.model, **ran)
+        tasks += layer_tasks(training, measuring, workspace, catalog)
     if len(config.hooks) > 1:
         matching = layers.Config(
             set=set_id, shared_basis=config.shared_basis, floor=MEDIUM_CORRELATION, seed=config.seed
@@ -128,18 +140,20 @@ def set_tasks(config: Config, workspace: Workspace, catalog: Catalog) -> list[Ta
     return tasks
 
 
-def layer_tasks(training: train.Config, model: str, workspace: Workspace, catalog: Catalog) -> list[Task]:
-    """Train one SAE, harvest it, and publish its store."""
+def layer_tasks(
+    training: train.Config, measuring: loss_step.Config, workspace: Workspace, catalog: Catalog
+) -> list[Task]:
+    """Train one SAE, measure the loss that it recovers where that is defined, harvest it, and publish its store."""
     sae = training.sae_id
 
     def train_and_measure(bar: Progress) -> None:
         directory = train.run(training, workspace, bar, catalog)
         if not (directory / LOSS_RECOVERED).exists():
-            loss_step.run(loss_step.Config(sae, model=model), workspace, bar)
+            loss_step.run(measuring, workspace, bar)
 
     return [
         Task(f"{sae}/train", f"Train {sae}", train_and_measure),
-        *store_tasks(sae, training.dataset_id, model, workspace),
+        *store_tasks(sae, training.dataset_id, measuring.model, workspace),
     ]
 
 

@@ -55,7 +55,7 @@ class _FromDisk:
 class _FromModel:
     def __init__(self, configs: list[Config], workspace: Workspace) -> None:
         first = configs[0]
-        loaded = load_model(first.model, first.device)
+        loaded = load_model(first.model, first.device, trust_remote_code=first.trust_remote_code)
         if loaded.model_id != first.model_id:
             raise BadInput(f"Model '{first.model}' has the id '{loaded.model_id}', not '{first.model_id}'.")
         hooks = tuple(config.hook for config in configs)

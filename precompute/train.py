@@ -103,12 +103,16 @@ def _train(
             if session not in failed and processes.is_first:
                 session.export()
                 if session.config.model:
-                    loss_step.run(
-                        loss_step.Config(session.config.sae_id, model=session.config.model), workspace, progress
-                    )
+                    loss_step.run(_measuring(session.config), workspace, progress)
                 shutil.rmtree(session.directory / "checkpoints", ignore_errors=True)
         if failed:
             raise next(iter(failed.values()))
+
+
+def _measuring(config: Config) -> loss_step.Config:
+    return loss_step.Config(
+        config.sae_id, model=config.model, device=config.device, trust_remote_code=config.trust_remote_code
+    )
 
 
 def _advance_together(sessions: list[Session]) -> dict[Session, Diverged]:

@@ -26,6 +26,8 @@ class Config:
     """Place in the set, from the model's input to its output."""
     model: str = ""
     """Model to stream activations from (`minilm`, a hub id, a folder); empty: those that `loupe capture` saved."""
+    trust_remote_code: bool = False
+    """Run the Python code that comes with a streamed model; read it first."""
     buffer: int = 131_072
     """Rows of the shuffling buffer of streamed activations; more mix contexts better and take more memory."""
     architecture: str = "topk"
@@ -107,7 +109,15 @@ PRESETS: dict[str, dict[str, Any]] = {
 """Settings by name: `quick` for a first look, `standard` for figures worth reporting, `full` for an SAE to keep,
 `large_model` for wide activations on an accelerator."""
 
-NOT_FUNCTIONAL = {"threads", "log_every", "evaluate_every", "checkpoint_every", "memory", "trackers"}
+NOT_FUNCTIONAL = {
+    "trust_remote_code",
+    "threads",
+    "log_every",
+    "evaluate_every",
+    "checkpoint_every",
+    "memory",
+    "trackers",
+}
 """Fields that change how a run is watched or how fast it is, not what it computes."""
 
 
