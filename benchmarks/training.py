@@ -2,10 +2,9 @@
 
 `python -m benchmarks.training --workspace W --python-sparsify P --python-dictionary-learning P --python-saelens P`. Speed:
 all trainers take turns in one run. Quality: held-out FVU after equal rows and equal time, and a planted dictionary. With
-`--only`, one part is measured and shown, and the committed result stays as it is."""
+`--only`, one part is measured, and its result is a file of its own."""
 
 import argparse
-import json
 import subprocess
 import sys
 import tempfile
@@ -31,11 +30,8 @@ def main() -> int:
         work = options.work or Path(temporary)
         work.mkdir(parents=True, exist_ok=True)
         figures = measure(options, work)
-    if options.only is None:
-        figures["claims"] = claims(figures)
-        write_result("training", figures)
-    else:
-        print(json.dumps(figures, indent=2))
+    figures["claims"] = claims(figures)
+    write_result("training" if options.only is None else f"training_{options.only}", figures)
     show(figures)
     return 0
 
