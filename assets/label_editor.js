@@ -18,10 +18,16 @@
         return window.dash_clientside.no_update;
     }
 
+    // The version is shown again when the label has been read anew, so an empty one says that the fields are not filled yet.
+    function shut() {
+        ask(false);
+        editor().close();
+        window.dash_clientside.set_props("feature-version", {children: ""});
+    }
+
     function closeEditor(result) {
         if (result && editor() && editor().open) {
-            ask(false);
-            editor().close();
+            shut();
         }
         return window.dash_clientside.no_update;
     }
@@ -62,8 +68,7 @@
         if (editor().dataset.changed === "yes") {
             ask(true);
         } else {
-            ask(false);
-            editor().close();
+            shut();
         }
     }
 
@@ -75,8 +80,7 @@
             ask(false);
             document.getElementById("feature-name").focus();
         } else if (id === "feature-discard") {
-            ask(false);
-            editor().close();
+            shut();
         }
     });
 
