@@ -12,17 +12,16 @@
         const dialog = editor();
         if (clicks && dialog && !dialog.open) {
             ask(false);
+            window.dash_clientside.set_props("feature-version", {children: ""}); // shown again when the fields are filled anew
             dialog.showModal();
             document.getElementById("feature-name").focus();
         }
         return window.dash_clientside.no_update;
     }
 
-    // The version is shown again when the label has been read anew, so an empty one says that the fields are not filled yet.
     function shut() {
         ask(false);
         editor().close();
-        window.dash_clientside.set_props("feature-version", {children: ""});
     }
 
     function closeEditor(result) {
