@@ -44,8 +44,8 @@ def product_dtype(name: str, device: torch.device) -> torch.dtype:
         on_cuda = device.type == "cuda" and torch.cuda.is_bf16_supported()
         on_cpu = device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
         return torch.bfloat16 if on_cuda or on_cpu else torch.float32
-    if name == "float16":
-        raise BadInput("Products are taken in float32 or bfloat16, not in float16, whose range is too small.")
+    if name not in ("float32", "bfloat16"):
+        raise BadInput(f"Products are taken in float32, bfloat16 or auto, not in '{name}'.")
     return choose_dtype(name)
 
 

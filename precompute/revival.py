@@ -9,6 +9,8 @@ from precompute.saes.sae import Sae
 
 REVIVED_UNTIL = 0.7  # share of the run after which nothing is begun anew, so that features can settle
 
+FAINT = 0.05  # norm of a fresh encoder row beside the median one
+
 
 @torch.no_grad()
 def begin_anew(
@@ -24,12 +26,14 @@ def begin_anew(
 
     Rows are drawn with a probability proportional to their squared residual, as by Bricken et al. (2023, "Towards
     Monosemanticity", neuron resampling); `residual` [batch, d_in] is reconstruction - x, and of several processes the
-    first one draws. Encoder rows take the median norm of all, biases the values that they had at the `first` step.
+    first one draws. Encoder rows take `FAINT` of the median norm of all, so that many that begin at once do not overshoot;
+    biases take the values that they had at the `first` step.
     """
     generator = torch.Generator().manual_seed(seed)
-    chosen = torch.multinomial(residual.square().sum(1).cpu(), len(features), replacement=True, generator=generator)
+    weights = residual.square().sum(1).cpu()
+    chosen = torch.multinomial(weights, len(features), replacement=len(features) > len(weights), generator=generator)
     directions = processes.from_first(normalize(-residual[chosen.to(residual.device)], dim=1))
-    typical = torch.linalg.vector_norm(sae.w_enc, dim=1).median()
+    typical = torch.linalg.vector_norm(sae.w_enc, dim=1).median() * FAINT
     values = {"w_enc": directions * typical, "w_dec": directions, **first}
     for name, weight in sae.parameters.items():
         if name in values:

@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+import numpy as np
+
 from loaders.errors import BadInput
 from loaders.workspace import Workspace
 from precompute.activations import Activations
@@ -18,6 +20,7 @@ class RowSource(Protocol):
     """Knows widths and fingerprints at once; `rows` reads or harvests, once for each hook point."""
 
     def width(self, hook: str) -> int: ...
+    def most(self) -> int: ...  # rows that a batch can be drawn from
     def fingerprints(self, hook: str) -> dict[str, str]: ...
     def rows(self, hook: str, batch: int) -> Rows: ...
 
@@ -43,6 +46,9 @@ class _FromDisk:
     def width(self, hook: str) -> int:
         return self._activations(hook).width
 
+    def most(self) -> int:
+        return int(np.diff(self._dataset.sample_offsets)[~self._dataset.held_out.astype(bool)].sum())
+
     def fingerprints(self, hook: str) -> dict[str, str]:
         return agreed_fingerprints(self._activations(hook), self._dataset)
 
@@ -65,6 +71,9 @@ class _FromModel:
 
     def width(self, hook: str) -> int:
         return self._stream.widths[hook]
+
+    def most(self) -> int:
+        return min(self._stream.buffer, self._stream.train_rows)
 
     def fingerprints(self, hook: str) -> dict[str, str]:
         return self._stream.fingerprints

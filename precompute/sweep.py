@@ -9,6 +9,7 @@ from loaders.errors import BadInput
 from loaders.workspace import Workspace, slug
 from precompute import train
 from precompute.progress import Progress
+from precompute.saes import BY_K
 
 MOST = 64  # SAEs in memory at once
 
@@ -43,6 +44,8 @@ class Config:
     """Optimiser steps of each."""
     batch: int = 2048
     """Rows per step."""
+    memory: str = ""
+    """Most memory of a process, such as `2GB`, from which a batch of 0 is chosen, the same for all."""
     device: str = "cpu"
     """Where they train: cpu, cuda, cuda:<number>, mps, or auto."""
     seed: int = 0
@@ -71,7 +74,7 @@ def plan(config: Config) -> list[train.Config]:
         config.hooks, config.architectures, config.ks, config.sparsities, config.expansions, config.lrs
     )
     for hook, architecture, k, sparsity, expansion, lr in combinations:
-        by_k = architecture in ("topk", "batch_topk", "matryoshka")
+        by_k = architecture in BY_K
         words = [
             config.prefix,
             hook if len(config.hooks) > 1 else "",

@@ -13,6 +13,7 @@ from precompute import loss_step
 from precompute.batch_size import choose_batch
 from precompute.checkpoints import load_checkpoint
 from precompute.disk import require_space
+from precompute.loss_recovered import NAME as LOSS_RECOVERED
 from precompute.processes import Processes, started_by_torchrun
 from precompute.progress import Progress
 from precompute.row_sources import RowSource, open_source
@@ -20,7 +21,7 @@ from precompute.run_record import recorded_run
 from precompute.saes import ARCHITECTURES
 from precompute.threads import torch_threads
 from precompute.train_config import PRESETS, Config, check, features_of
-from precompute.trainer import Diverged
+from precompute.trainer import Diverged, settings_of
 from precompute.training_session import Session, require_same
 
 __all__ = ["PRESETS", "Config", "run", "run_together"]
@@ -51,10 +52,16 @@ def run_together(
     source = open_source(configs, workspace)
     first = configs[0]
     with started_by_torchrun(first.device) as processes, torch_threads(_threads(first, workspace)):
-        configs = [replace(one, batch=choose_batch(one, source.width(one.hook), processes.size)) for one in configs]
+        batch = min(choose_batch(one, source.width(one.hook), processes.size, source.most()) for one in configs)
+        configs = [replace(one, batch=batch) for one in configs]
+        for config in configs:
+            settings_of(config, source.width(config.hook), processes.size)  # refuses now what could not begin
         left = [config for config in configs if not _is_finished(config, workspace, source)]
         if left:
             _train(left, workspace, progress, catalog, source, processes)
+        for config in configs:
+            if config.model and processes.is_first and not (workspace.sae_dir(config.sae_id) / LOSS_RECOVERED).exists():
+                loss_step.run(_measuring(config), workspace, progress)
         processes.wait()
     return [workspace.sae_dir(config.sae_id) for config in configs]
 
@@ -102,11 +109,11 @@ def _train(
         for session in sessions:
             if session not in failed and processes.is_first:
                 session.export()
-                if session.config.model:
-                    loss_step.run(_measuring(session.config), workspace, progress)
                 shutil.rmtree(session.directory / "checkpoints", ignore_errors=True)
-        if failed:
+        if len(failed) == 1:
             raise next(iter(failed.values()))
+        if failed:
+            raise BadInput(" ".join(str(error) for error in failed.values()))
 
 
 def _measuring(config: Config) -> loss_step.Config:

@@ -3,9 +3,11 @@
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from json import dumps
+from math import isfinite
 from typing import Any
 
 from loaders.errors import BadInput
+from loaders.workspace import slug
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,14 @@ def check(config: Config) -> None:
     for name in ("lr", "features", "sparsity", "bandwidth", "aux_k", "aux_weight", "batch"):
         if not getattr(config, name) >= 0:
             raise BadInput(f"{name} is {getattr(config, name)}; it must be 0 or more.")
+    for name in ("seed", "threads", "layer_index"):
+        if getattr(config, name) < 0:
+            raise BadInput(f"{name} is {getattr(config, name)}; it must be 0 or more.")
+    if slug(config.sae_id) != config.sae_id:
+        raise BadInput(f"'{config.sae_id}' is no id for an SAE. Use '{slug(config.sae_id)}', for example.")
+    for name, value in asdict(config).items():
+        if isinstance(value, float) and not isfinite(value):
+            raise BadInput(f"{name} is {value}; it must be a finite number.")
     for name in ("warmup", "decay"):
         if not 0 <= getattr(config, name) <= 1:
             raise BadInput(f"{name} is {getattr(config, name)}; it is a share of the steps, from 0 to 1.")

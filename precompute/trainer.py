@@ -11,7 +11,7 @@ from loaders.errors import BadInput
 from precompute.devices import choose_device, product_dtype
 from precompute.processes import Processes
 from precompute.revival import REVIVED_UNTIL, begin_anew
-from precompute.saes import ARCHITECTURES
+from precompute.saes import ARCHITECTURES, BY_K
 from precompute.saes.dense_step import with_parameters
 from precompute.saes.sae import Sae
 from precompute.saes.settings import Settings
@@ -19,6 +19,8 @@ from precompute.saes.steps import StepResult
 from precompute.train_config import Config, features_of, usual_rate
 
 HOPELESS = 10.0  # FVU of a batch above which a run, once warm, diverges: an SAE that says nothing has 1
+
+LEAST_WARM = 20  # steps that a run has to find itself in any case
 
 
 class StepFigures(NamedTuple):
@@ -46,7 +48,7 @@ class Trainer:
         self.lr = config.lr or usual_rate(self.settings.d_sae, config.steps)
         self.architecture = ARCHITECTURES[config.architecture]
         weights = self.architecture.begin(self.settings, torch.Generator().manual_seed(config.seed))
-        weights.w_enc.mul_(config.encoder_scale)
+        weights.w_enc.mul_(first_scale(config, self.settings))
         self.weights = self._placed(weights)
         self._first = {name: float(bias[0]) for name, bias in weights.biases.items()}
         self.last_fired = torch.zeros(self.settings.d_sae, dtype=torch.int64, device=self.settings.device)
@@ -105,7 +107,7 @@ class Trainer:
         return finished
 
     def _require_sense(self, loss: float, fvu: float) -> None:
-        is_warm = self.done >= self.config.warmup * self.config.steps
+        is_warm = self.done >= max(self.config.warmup * self.config.steps, LEAST_WARM)
         if math.isfinite(loss) and (fvu < HOPELESS or not is_warm):
             return
         found = f"the loss is {loss:.3g}" if not math.isfinite(loss) else f"the FVU of a batch is {fvu:.3g}"
@@ -159,7 +161,7 @@ class Diverged(BadInput):
 def settings_of(config: Config, width: int, processes: int) -> Settings:
     """What the architecture reads of a run; raises BadInput for what does not fit its width or number of processes."""
     d_sae = features_of(config, width)
-    if config.k > d_sae:
+    if config.architecture in BY_K and config.k > d_sae:
         raise BadInput(f"k is {config.k} but the SAE has {d_sae} features. Choose a smaller k or more features.")
     if config.batch % processes:
         raise BadInput(
@@ -179,6 +181,16 @@ def settings_of(config: Config, width: int, processes: int) -> Settings:
         product_dtype(config.dtype, device),
         device,
     )
+
+
+def first_scale(config: Config, settings: Settings) -> float:
+    """Norm of the encoder's rows before the first step.
+
+    Where nothing bounds how many latents fire, half of them do at first: in wide SAEs each begins fainter, so that their sum
+    does not overshoot.
+    """
+    wide = 1.0 if config.architecture in BY_K else min(1.0, 8 * settings.d_in / settings.d_sae)
+    return config.encoder_scale * wide
 
 
 def learning_rate(config: Config, step: int) -> float:

@@ -37,23 +37,27 @@ class Session:
         self.bar = bar
         self.trainer = Trainer(config, rows.width, processes)
         self.seconds = 0.0  # of training, over all resumes
+        self._recent: list[StepFigures] = []  # steps since the last row of metrics
         saved = load_checkpoint(directory / "checkpoints")
         if saved:
             require_same(directory, config, saved["settings"], rows.fingerprints, saved["fingerprints"])
             self.trainer.restore(saved)
             self.seconds = saved["seconds"]
+            self._recent = [StepFigures(**figures) for figures in saved["recent"]]
         self._metrics: MetricsFile | None = None
         self._trackers: list[Tracker] = []
         if processes.is_first:
             self._start_tracking(directory.parent.parent / "tracking")
         self._snapshots = set(log_spaced(config.steps))
-        self._recent: list[StepFigures] = []
         bar.skip(self.trainer.done)
 
     def _start_tracking(self, tracking: Path) -> None:
         config, path = self.config, self.directory / "metrics.jsonl"
         self._metrics = MetricsFile(path, self.trainer.done)
         write_config(self.directory / "run.toml", config)
+        for path in self.directory.glob("snapshots/step_*.safetensors"):
+            if int(path.stem.removeprefix("step_")) > self.trainer.done:  # of another run, or to be made again
+                path.unlink()
         others = make_trackers(config.trackers, tracking)
         self._trackers = [Local(self._metrics, self.record), *others]
         for tracker in self._trackers:
@@ -115,6 +119,7 @@ class Session:
         return {
             **self.trainer.state(),
             "seconds": self.seconds,
+            "recent": [step._asdict() for step in self._recent],
             "threads": torch.get_num_threads(),
             "settings": functional(self.config),
             "fingerprints": self.rows.fingerprints,
@@ -136,8 +141,8 @@ class Session:
             "explained_variance": 1 - found.fvu,
             "l0": found.l0,
             "held_out_samples": found.rows,
-            "dead_share": len(trainer.dead()) / len(trainer.last_fired),
-            "dead_share_samples": min(config.dead_after, config.steps) * config.batch,
+            "dead_share": float((found.fired == 0).double().mean()),
+            "dead_share_samples": found.rows,
             "steps": config.steps,
             "seconds": round(self.seconds, 1),
         }

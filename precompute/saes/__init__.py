@@ -12,5 +12,8 @@ ARCHITECTURES = {
 }
 """Those that can be trained: each module has `begin`, `make_step` and `finish`, which gives one of `INFERENCE`."""
 
+BY_K = ("topk", "batch_topk", "matryoshka")
+"""Those whose active latents are counted: they train all-sparse."""
+
 INFERENCE = {"gated": gated, "jumprelu": jumprelu, "standard": standard, "topk": topk}
 """Those that can be read, harvested and exported: each module has `encode_sparse` and the names of its `BIASES`."""
