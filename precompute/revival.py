@@ -7,9 +7,8 @@ from torch.nn.functional import normalize
 from precompute.processes import Processes
 from precompute.saes.sae import Sae
 
+ROWS_FOR_EACH = 16  # rows of the batch for each feature begun anew: many at once at the same rows would overshoot
 REVIVED_UNTIL = 0.7  # share of the run after which nothing is begun anew, so that features can settle
-
-FAINT = 0.05  # norm of a fresh encoder row beside the median one
 
 
 @torch.no_grad()
@@ -24,16 +23,16 @@ def begin_anew(
 ) -> None:
     """Point `features` [n] at what badly reconstructed rows of the batch still miss; their Adam moments restart.
 
-    Rows are drawn with a probability proportional to their squared residual, as by Bricken et al. (2023, "Towards
+    Rows are drawn with a probability proportional to their squared residual, each once, as by Bricken et al. (2023, "Towards
     Monosemanticity", neuron resampling); `residual` [batch, d_in] is reconstruction - x, and of several processes the
-    first one draws. Encoder rows take `FAINT` of the median norm of all, so that many that begin at once do not overshoot;
-    biases take the values that they had at the `first` step.
+    first one draws. Encoder rows take the median norm of all, biases the values that they had
+    at the `first` step.
     """
     generator = torch.Generator().manual_seed(seed)
     weights = residual.square().sum(1).cpu()
-    chosen = torch.multinomial(weights, len(features), replacement=len(features) > len(weights), generator=generator)
+    chosen = torch.multinomial(weights, len(features), generator=generator)
     directions = processes.from_first(normalize(-residual[chosen.to(residual.device)], dim=1))
-    typical = torch.linalg.vector_norm(sae.w_enc, dim=1).median() * FAINT
+    typical = torch.linalg.vector_norm(sae.w_enc, dim=1).median()
     values = {"w_enc": directions * typical, "w_dec": directions, **first}
     for name, weight in sae.parameters.items():
         if name in values:

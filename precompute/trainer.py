@@ -10,7 +10,7 @@ from torch import Tensor
 from loaders.errors import BadInput
 from precompute.devices import choose_device, product_dtype
 from precompute.processes import Processes
-from precompute.revival import REVIVED_UNTIL, begin_anew
+from precompute.revival import REVIVED_UNTIL, ROWS_FOR_EACH, begin_anew
 from precompute.saes import ARCHITECTURES, BY_K
 from precompute.saes.dense_step import with_parameters
 from precompute.saes.sae import Sae
@@ -20,7 +20,7 @@ from precompute.train_config import Config, features_of, usual_rate
 
 HOPELESS = 10.0  # FVU of a batch above which a run, once warm, diverges: an SAE that says nothing has 1
 
-LEAST_WARM = 20  # steps that a run has to find itself in any case
+PATIENCE = 20  # such batches in a row that end a run; fewer may follow features that begin anew
 
 
 class StepFigures(NamedTuple):
@@ -52,6 +52,7 @@ class Trainer:
         self.weights = self._placed(weights)
         self._first = {name: float(bias[0]) for name, bias in weights.biases.items()}
         self.last_fired = torch.zeros(self.settings.d_sae, dtype=torch.int64, device=self.settings.device)
+        self.hopeless = 0  # batches in a row
         self.begun = torch.zeros_like(self.last_fired)  # the step at which a feature was last begun anew
         shared = self.processes if self.processes.size > 1 else None
         self._step: Callable[..., StepResult] = self.architecture.make_step(self.settings, shared)
@@ -95,6 +96,8 @@ class Trainer:
             return
         since = torch.maximum(self.last_fired, self.begun)
         lost = torch.nonzero(since <= self.done - 2 * config.dead_after).view(-1)
+        most = len(residual) // ROWS_FOR_EACH  # the others wait, those that were dead for longest come first
+        lost = lost[since[lost].argsort(stable=True)[:most]]
         if len(lost):
             seed = config.seed * 1_000_003 + self.done
             begin_anew(self.weights, self._adam, self._first, lost, residual, seed, self.processes)
@@ -107,8 +110,9 @@ class Trainer:
         return finished
 
     def _require_sense(self, loss: float, fvu: float) -> None:
-        is_warm = self.done >= max(self.config.warmup * self.config.steps, LEAST_WARM)
-        if math.isfinite(loss) and (fvu < HOPELESS or not is_warm):
+        is_warm = self.done >= self.config.warmup * self.config.steps
+        self.hopeless = self.hopeless + 1 if fvu > HOPELESS and is_warm else 0
+        if math.isfinite(loss) and self.hopeless < PATIENCE:
             return
         found = f"the loss is {loss:.3g}" if not math.isfinite(loss) else f"the FVU of a batch is {fvu:.3g}"
         raise Diverged(self.config.sae_id, self.done + 1, found, self.lr)
@@ -134,6 +138,7 @@ class Trainer:
             "adam": self._adam.state_dict(),
             "last_fired": self.last_fired,
             "begun": self.begun,
+            "hopeless": self.hopeless,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -143,6 +148,7 @@ class Trainer:
         self._adam.load_state_dict(state["adam"])
         self.last_fired.copy_(state["last_fired"])
         self.begun.copy_(state["begun"])
+        self.hopeless = state["hopeless"]
         self.done = state["step"]
 
 
