@@ -14,7 +14,8 @@ from precompute.train_config import Config
 ROOT = Path(__file__).parents[2]
 CONFIG = Config("a", "m", "d", "h", expansion=16, batch=0, memory="1GB")
 PROGRAM = """
-import resource, sys, torch
+import sys, torch
+from pathlib import Path
 from precompute.train_config import Config
 from precompute.trainer import Trainer
 batch, width, architecture = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
@@ -22,7 +23,8 @@ config = Config("a", "m", "d", "h", expansion=16, batch=batch, architecture=arch
 trainer = Trainer(config, width)
 for _ in range(4):
     trainer.advance(torch.randn(batch, width))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+print(int(peak.split()[1]) * 1024)
 """
 
 
