@@ -18,9 +18,8 @@ HISTORY_WORDS = (
     "rows on which a feature fires at that step; a direction is its unit decoder row."
 )
 LEDGER_WORDS = (
-    "Dead, as the trainer counts it: did not fire in the last {dead_after} training steps before the snapshot (revived "
-    "features count from their revival). Newly dead and revived compare with the snapshot before; what died and came "
-    "back between two snapshots is not seen."
+    "Dead, as the trainer counts it: did not fire in the last {dead_after} training steps before the snapshot. "
+    "Newly dead and revived compare with the snapshot before; what died and came back between two snapshots is not seen."
 )
 NUMERIC = {"type": "rightAligned", "cellClass": "ag-right-aligned-cell num"}
 

@@ -9,7 +9,7 @@ import pytest
 from catalog.catalog import Catalog
 from catalog.runs import finish_run, start_run
 from dashboard.figures.theme import OKABE_ITO
-from dashboard.training_comparison import draw_runs_frontier, duration, frontier_frame, frontier_words, run_rows, steps
+from dashboard.training_comparison import draw_runs_frontier, frontier_frame, frontier_words, run_rows, steps
 from dashboard.training_metrics import MetricsFile
 from dashboard.training_panels import (
     PANELS,
@@ -18,10 +18,7 @@ from dashboard.training_panels import (
     more_names,
     more_panel,
     present,
-    read_settings,
-    read_window,
     undrawn,
-    write_settings,
 )
 from dashboard.training_runs import (
     MOST_CHOSEN,
@@ -295,41 +292,3 @@ def test_a_panel_appears_once_a_ticked_run_has_its_metric_and_unknown_ones_wait_
     assert len(draw_panel(present([rich])[0], [rich], Settings(), height=200).data) == 3
     figure = draw_panel(more_panel("mine/<b>"), [rich], Settings(), height=200)
     assert list(figure.data[0].y) == [4.0] and "<b>" not in figure.layout.yaxis.title.text
-
-
-@pytest.mark.parametrize(
-    ("zoom", "settings", "window"),
-    [
-        (None, Settings(), None),
-        ({"loss": {"axis": "step", "range": [2, 5]}}, Settings(), (2, 5)),
-        ({"loss": {"axis": "step-log", "range": [0, 3]}}, Settings(is_log_x=True), (1, 1_000)),
-        ({"loss": {"axis": "step", "range": [2, 5]}}, Settings(is_log_x=True), None),
-        ({"loss": {"axis": "step", "range": ["a", 5]}}, Settings(), None),
-        ({"loss": {"axis": "step-log", "range": [0, 1e9]}}, Settings(is_log_x=True), None),
-        ({"loss": 7}, Settings(), None),
-        ({"other": {"axis": "step", "range": [2, 5]}}, Settings(), None),
-    ],
-)
-def test_a_zoom_counts_on_the_axis_it_was_made_on(zoom, settings, window):
-    assert read_window(zoom, "loss", settings) == window
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [Settings(), Settings(0.5), Settings(0.9, True, False, True), Settings(0.25, True, True, False)],
-)
-def test_settings_survive_the_url(settings):
-    written = write_settings(settings)
-    assert read_settings(written["smooth"], written["log"], written["x"]) == settings
-
-
-def test_a_mistyped_url_falls_back_to_the_defaults():
-    assert read_settings("much", "z", "week") == Settings()
-    assert read_settings("7", None, None).smoothing == 0.99
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(None, "–"), (44.6, "45 s"), (60, "1 min 0 s"), (3_725, "1 h 2 min"), (59.7, "1 min 0 s")]
-)
-def test_durations_are_written_in_words(seconds, words):
-    assert duration(seconds) == words

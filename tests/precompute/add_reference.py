@@ -3,11 +3,16 @@
 import json
 from pathlib import Path
 
+import numpy as np
+import pyarrow.parquet as pq
 import torch
 from safetensors.torch import save_file
 from tokenizers import ByteLevelBPETokenizer
 from torch.nn.functional import gelu, layer_norm
 from transformers import GPT2Config, GPT2LMHeadModel, GPT2TokenizerFast
+
+from catalog.catalog import Catalog
+from precompute.add import Config, run
 
 WIDTH, HEADS, POSITIONS, END = 16, 2, 24, "<|end|>"
 TEXTS = [f"{number} the cat sat on the mat, {'the cats sat ' * (1 + number % 4)}" for number in range(40)]
@@ -94,3 +99,28 @@ def codes(folder: Path, x: torch.Tensor) -> torch.Tensor:
 
     t = load_file(folder / "sae_weights.safetensors")
     return ((x - t["b_dec"]) @ t["W_enc"] + t["b_enc"]).relu()
+
+
+def write_folder(made):
+    """A model and a file of texts for it in the folder `made`, which is returned."""
+    write_model(made / "model")
+    write_texts(made / "texts.jsonl")
+    return made
+
+
+def add(folder, workspace, sae, **options):
+    config = Config(str(sae), str(folder / "texts.jsonl"), **{"force": True, **options})
+    return run(config, workspace, Catalog(workspace.catalog_url))
+
+
+def activations(workspace, store_id):
+    """Dense activations of each text [tokens, features], in the order of TEXTS."""
+    store = workspace.open_store(store_id)
+    dense = np.zeros((store.manifest["samples"], store.manifest["features"]), np.float32)
+    for feature in range(dense.shape[1]):
+        found = store.activations(feature)
+        dense[found.indices, feature] = found.activations
+    data = workspace.dataset(store_id.partition("@")[2])
+    texts = pq.read_table(data.directory / "contexts.parquet")["text"].to_pylist()
+    at = [texts.index(text.strip()) for text in TEXTS]
+    return [dense[data.sample_offsets[number] : data.sample_offsets[number + 1]] for number in at]

@@ -1,10 +1,8 @@
 """SAEs of another library are read as they were trained: their activations are an explicit formula's, token by token."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 import torch
 from transformers import AutoTokenizer, GPT2LMHeadModel
@@ -13,16 +11,17 @@ from catalog.catalog import Catalog
 from catalog.jobs import jobs
 from loaders.errors import BadInput
 from loaders.workspace import Workspace
-from precompute.add import Config, plan_all, run
+from precompute.add import Config, plan_all
 from tests.precompute.add_reference import (
     POSITIONS,
     TEXTS,
     WIDTH,
+    activations,
+    add,
     codes,
     states,
-    write_model,
+    write_folder,
     write_sae,
-    write_texts,
 )
 
 PROCESSED = {"center_writing_weights": True, "fold_ln": True, "fold_value_biases": True, "center_unembed": True}
@@ -30,33 +29,12 @@ PROCESSED = {"center_writing_weights": True, "fold_ln": True, "fold_value_biases
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    made = tmp_path_factory.mktemp("add")
-    write_model(made / "model")
-    write_texts(made / "texts.jsonl")
-    return made
+    return write_folder(tmp_path_factory.mktemp("add"))
 
 
 @pytest.fixture(scope="module")
 def workspace(folder):
     return Workspace(folder / "workspace")
-
-
-def add(folder, workspace, sae, **options):
-    config = Config(str(sae), str(folder / "texts.jsonl"), **{"force": True, **options})
-    return run(config, workspace, Catalog(workspace.catalog_url))
-
-
-def activations(workspace, store_id):
-    """Dense activations of each text [tokens, features], in the order of TEXTS."""
-    store = workspace.open_store(store_id)
-    dense = np.zeros((store.manifest["samples"], store.manifest["features"]), np.float32)
-    for feature in range(dense.shape[1]):
-        found = store.activations(feature)
-        dense[found.indices, feature] = found.activations
-    data = workspace.dataset(store_id.partition("@")[2])
-    texts = pq.read_table(data.directory / "contexts.parquet")["text"].to_pylist()
-    at = [texts.index(text.strip()) for text in TEXTS]
-    return [dense[data.sample_offsets[number] : data.sample_offsets[number + 1]] for number in at]
 
 
 def expected(folder, sae, place, bos, change=lambda rows, found: rows, coded=lambda rows: rows):
@@ -204,65 +182,6 @@ def test_an_l0_far_from_the_published_one_stops_too(folder, tmp_path):
     )  # each fires on 1 % of the tokens
     with pytest.raises(BadInput, match=r"16 latents fire per token where 0\.32 were published"):
         add(folder, Workspace(tmp_path / "w"), sae, force=False)
-
-
-def test_the_same_call_goes_on_where_it_stopped_and_changes_nothing_that_is_done(folder, tmp_path, monkeypatch):
-    workspace = Workspace(tmp_path / "w")
-    sae = write_sae(tmp_path / "resumed", folder / "model", "blocks.1.hook_resid_pre", exact=True)
-
-    def die(*arguments):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("precompute.harvest.run", die)
-    with pytest.raises(KeyboardInterrupt):
-        add(folder, workspace, sae)
-    monkeypatch.undo()
-    assert workspace.sae_ids() == ["resumed"] and workspace.store_ids() == []
-    kept = workspace.sae_dir("resumed") / "cfg.json"
-    before = kept.stat().st_mtime_ns
-    [added] = add(folder, workspace, sae)
-    assert workspace.store_ids() == [added.store] and kept.stat().st_mtime_ns == before
-    fingerprint = workspace.open_store(added.store).manifest
-    [again] = add(folder, workspace, sae)
-    assert again.check is None and workspace.open_store(added.store).manifest == fingerprint
-
-
-def test_a_taken_id_is_refused_and_another_takes_it(folder, tmp_path):
-    workspace = Workspace(tmp_path / "w")
-    add(folder, workspace, write_sae(tmp_path / "a" / "one", folder / "model", "blocks.1.hook_resid_pre", exact=True))
-    other = write_sae(tmp_path / "b" / "one", folder / "model", "blocks.1.hook_resid_post")
-    with pytest.raises(BadInput, match="'one' exists already and is another one"):
-        add(folder, workspace, other)
-    [added] = add(folder, workspace, other, sae_id="Two")
-    assert added.sae == "two"
-
-
-def test_a_folder_of_saes_becomes_a_set_captured_in_one_pass(folder, tmp_path, monkeypatch):
-    from precompute import capture
-
-    workspace, passes = Workspace(tmp_path / "w"), []
-    for name in ("blocks.1.hook_resid_pre", "blocks.0.hook_resid_post", "blocks.1.hook_resid_post"):
-        write_sae(tmp_path / "many" / name, folder / "model", name, exact=True)
-    shards = capture.read_shard
-    monkeypatch.setattr(capture, "read_shard", lambda *given: passes.append(len(given[3])) or shards(*given))
-    added = add(folder, workspace, tmp_path / "many", force=False)
-    assert passes == [3, 3]  # the check and the capture, all hook points at once
-    assert [one.hook for one in added] == ["transformer.h.0", "transformer.h.1.input", "transformer.h.1"]
-    assert workspace.sets() == {"many": [one.store for one in added]}
-    assert workspace.layer_set("many").directory.is_dir()
-    first, second = (activations(workspace, one.store) for one in added[:2])
-    np.testing.assert_array_equal(np.concatenate(first), np.concatenate(second))  # the same stream, by two names
-
-
-def test_members_of_a_set_must_agree_on_the_first_token(folder, tmp_path):
-    for name, bos in (("a", True), ("b", False)):
-        write_sae(tmp_path / "many" / name, folder / "model", "blocks.1.hook_resid_pre", metadata={"prepend_bos": bos})
-    config = Config(str(tmp_path / "many"), str(folder / "texts.jsonl"))
-    with pytest.raises(BadInput, match="disagree on whether contexts begin"):
-        plan_all(config, Workspace(tmp_path / "w"))
-    assert plan_all(replace(config, bos=True), Workspace(tmp_path / "w")).dataset.bos is True
-    with pytest.raises(BadInput, match="--hook and --scale are for one"):
-        plan_all(replace(config, hook="transformer.h.1"), Workspace(tmp_path / "w"))
 
 
 def test_contexts_are_as_long_as_the_sae_was_trained_on_and_another_dataset_gets_another_id(
