@@ -76,14 +76,14 @@ def _with_sidecar(said: Conventions) -> Conventions:
         said,
         model=_text(kept.get("model_name")) or said.model,
         hook=_text(kept.get("hook_name")) or said.hook,
-        stages=tuple(RowStages.of(kept).stages) if kept.get(KEY) else said.stages,
+        stages=tuple(RowStages.of(kept).stages) if KEY in kept else said.stages,
     )
 
 
 @contextmanager
 def as_plain_checkpoint(conventions: Conventions) -> Iterator[Path]:
-    """A folder whose SAE reads plain rows: the checkpoint's own, or, of SAELens, one with the config that is left when
-    reshaping and row norms are done outside of the SAE; its weights are links."""
+    """A folder with the checkpoint: its own, or, of SAELens, one with the config that its release and version 6 make of it;
+    its tensors are links."""
     if not conventions.cfg:
         yield conventions.found.path
         return
@@ -91,10 +91,7 @@ def as_plain_checkpoint(conventions: Conventions) -> Iterator[Path]:
         for name in (saelens.WEIGHTS, saelens.SCALER):
             if (conventions.found.path / name).is_file():
                 Path(directory, name).symlink_to((conventions.found.path / name).resolve())
-        cfg = {**conventions.cfg, "reshape_activations": "none"}
-        if conventions.row_norm:
-            cfg["normalize_activations"] = "none"
-        Path(directory, "cfg.json").write_text(json.dumps(cfg))
+        Path(directory, "cfg.json").write_text(json.dumps(conventions.cfg))
         yield Path(directory)
 
 
@@ -140,7 +137,7 @@ def _saelens(found: Found) -> Conventions:
         row_norm=norm if norm in (NORM_RESCALE, LAYER_NORM) else None,
         owes_scale=norm == "expected_average_only_in" and not isinstance(scaler.get("scaling_factor"), int | float),
         l0=_published_l0(found.path, cfg),
-        stages=tuple(RowStages.of(about).stages) if about.get(KEY) else None,
+        stages=tuple(RowStages.of(about).stages) if KEY in about else None,
         cfg=cfg,
     )
 

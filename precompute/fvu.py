@@ -1,13 +1,14 @@
 """How well an SAE reconstructs: fraction of variance unexplained, L0 and what fires, accumulated over blocks of rows."""
 
+import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from precompute.saes import INFERENCE
-from precompute.saes.sae import Sae, decode
+from precompute.row_stages import RowStages
+from precompute.saes.sae import Sae
 
 ENCODED = 2**24  # pre-activations at once
 
@@ -22,13 +23,14 @@ class Reconstruction(NamedTuple):
 
 
 @torch.no_grad()
-def measure_sae(sae: Sae, blocks: Iterable[Tensor]) -> Reconstruction:
-    """Encode and decode all blocks [n, d_in] of rows in the units of `sae`; sums are float64.
+def measure_sae(sae: Sae, blocks: Iterable[Tensor], stages: RowStages | None = None) -> Reconstruction:
+    """Encode and decode all blocks [n, d_in] of rows, which go through `stages` first; sums are float64. FVU is infinite
+    where all rows are alike.
 
     Deviations are taken about the mean of the first block and then corrected to the rows' own mean, so that one pass
     suffices without cancellation.
     """
-    residual = deviation = 0.0
+    read, residual, deviation = stages or RowStages(), 0.0, 0.0
     rows = 0
     centre: Tensor | None = None
     total = torch.zeros(sae.d_in, dtype=torch.float64)
@@ -37,12 +39,13 @@ def measure_sae(sae: Sae, blocks: Iterable[Tensor]) -> Reconstruction:
     pre = torch.empty(size, sae.d_sae)
     for block in blocks:
         for x in block.split(size):
-            centre = x.mean(0) if centre is None else centre
-            codes = INFERENCE[sae.architecture].encode_sparse(sae, x, out=pre[: len(x)])
-            residual += float((decode(sae, codes) - x).double().square().sum())
-            shifted = (x - centre).double()
+            prepared, codes, rebuilt = read.code(sae, x, out=pre[: len(x)])
+            centre = prepared.mean(0) if centre is None else centre
+            residual += float((rebuilt - prepared).double().square().sum())
+            shifted = (prepared - centre).double()
             total += shifted.sum(0)
             deviation += float(shifted.square().sum())
             fired += torch.bincount(codes.indices, minlength=sae.d_sae)
             rows += len(x)
-    return Reconstruction(residual / (deviation - float(total @ total) / rows), float(fired.sum()) / rows, rows, fired)
+    own = deviation - float(total @ total) / rows
+    return Reconstruction(residual / own if own > 0 else math.inf, float(fired.sum()) / rows, rows, fired)

@@ -16,6 +16,7 @@ from loaders.csc import CscLoader
 from loaders.errors import BadInput, StoreDamaged
 from loaders.manifest import NAME, file_sha256, is_published, read_manifest
 from loaders.raw import open_group_attributes, open_raw
+from loaders.sae import STAGES
 from loaders.schema import GROUPED_TABLES, PARQUET_TABLES, SCHEMA_VERSION
 from loaders.seal import KEY as SEAL
 from loaders.seal import is_intact, sealed
@@ -84,7 +85,7 @@ def _describe(store_id: str, workspace: Workspace) -> dict[str, Any]:
         "layer_index": sae.metadata["layer_index"],
         "has_weights": has_weights(sae),
         **({"conversion": harvest["conversion"]} if "conversion" in harvest else {}),
-        **({"input_stages": sae.metadata["input_stages"]} if sae.metadata.get("input_stages") else {}),
+        **({STAGES: sae.metadata[STAGES]} if sae.metadata.get(STAGES) else {}),
         "fingerprints": {**fingerprints, "dataset": dataset.fingerprint},
         "quality": {**sae.metadata["quality"], **harvest["quality"]},
         "seed": sae.metadata.get("seed"),

@@ -10,8 +10,10 @@ from transformers import AutoTokenizer, GPT2LMHeadModel
 from catalog.catalog import Catalog
 from catalog.jobs import jobs
 from loaders.errors import BadInput
+from loaders.inspection import inspect_store
 from loaders.workspace import Workspace
 from precompute.add import Config, plan_all
+from precompute.export_sae import export_sae
 from tests.precompute.add_reference import (
     POSITIONS,
     TEXTS,
@@ -107,6 +109,25 @@ def test_activations_are_those_of_the_formula_at_every_token(folder, workspace, 
         np.testing.assert_allclose(one, wanted, atol=2e-5 * max(np.abs(wanted).max(), 1))
     manifest = workspace.open_store(added.store).manifest
     assert manifest.get("input_stages", []) == added.stages
+
+
+@pytest.mark.parametrize(
+    "name", ["centred mlp", "heads without value biases", "folded norm", "rows of one norm", "layer norm"]
+)
+def test_what_was_exported_or_lies_in_the_workspace_is_added_again_with_the_same_activations(
+    folder, workspace, tmp_path, name
+):
+    place, cfg, processing, bos, _, _ = CASES[name]
+    said = {"prepend_bos": bos, "model_from_pretrained_kwargs": processing}
+    sae = write_sae(tmp_path / "again", folder / "model", f"blocks.1.{place}", metadata=said, **cfg)
+    again = Workspace(tmp_path / "w")
+    [first] = add(folder, again, sae)
+    assert inspect_store(again.store_dir(first.store), verify=True)["faults"] == []
+    exported = export_sae(again, first.sae, "saelens", tmp_path / "exported")
+    for number, source in enumerate((exported, again.sae_dir(first.sae))):
+        [second] = add(folder, again, source, sae_id=f"again-{number}")
+        for one, wanted in zip(activations(again, second.store), activations(again, first.store), strict=True):
+            np.testing.assert_allclose(one, wanted, atol=2e-5 * max(np.abs(wanted).max(), 1))
 
 
 def test_the_constant_that_a_file_owes_is_estimated_on_the_rows(folder, workspace):
