@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from transformers import AutoTokenizer, GPT2LMHeadModel
 
 from catalog.catalog import Catalog
@@ -150,6 +151,19 @@ def test_the_constant_that_a_file_owes_is_estimated_on_the_rows(folder, workspac
     assert workspace.sae("owing").metadata["checked"]["scale"] == added.check.scale
 
 
+def test_a_whitening_beside_the_sae_is_folded(folder, workspace):
+    place = "blocks.1.hook_resid_pre"
+    sae = write_sae(folder / "whitened", folder / "model", place, normalize_activations="covariance_whitening")
+    generator = torch.Generator().manual_seed(0)
+    mean, matrix = torch.randn(WIDTH, generator=generator), torch.randn(WIDTH, WIDTH, generator=generator)
+    whitening = {"mean": mean, "matrix": matrix, "inverse_matrix": torch.linalg.inv(matrix).contiguous()}
+    save_file(whitening, sae / "activation_whitening.safetensors")
+    [added] = add(folder, workspace, sae)
+    wanted = expected(folder, sae, "hook_resid_pre", True, coded=lambda rows: (rows - mean) @ matrix)
+    for one, other in zip(activations(workspace, added.store), wanted, strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-5 * max(np.abs(other).max(), 1))
+
+
 def test_an_older_saelens_config_is_read_like_a_new_one(folder, workspace):
     sae = write_sae(folder / "older", folder / "model", "blocks.1.attn.hook_z")
     cfg = json.loads((sae / "cfg.json").read_text())
@@ -196,8 +210,6 @@ def test_an_l0_far_from_the_published_one_stops_too(folder, tmp_path):
     sae = write_sae(tmp_path / "wide", folder / "model", "blocks.1.hook_resid_pre", exact=True)
     cfg = json.loads((sae / "cfg.json").read_text())
     (sae / "cfg.json").write_text(json.dumps({**cfg, "architecture": "standard"}))
-    from safetensors.torch import save_file
-
     save_file(
         {"sparsity": torch.full((2 * WIDTH,), -2.0)}, sae / "sparsity.safetensors"
     )  # each fires on 1 % of the tokens
@@ -226,7 +238,8 @@ def test_contexts_are_as_long_as_the_sae_was_trained_on_and_another_dataset_gets
         ({"architecture": "transcoder"}, {}, "is a transcoder"),
         ({}, {"hook_name_out": "blocks.1.hook_mlp_out"}, "predicts blocks.1.hook_mlp_out"),
         ({}, {"hook_head_index": 3}, "reads head 3 alone"),
-        ({"normalize_activations": "covariance_whitening"}, {}, "covariance_whitening"),
+        ({"normalize_activations": "covariance_whitening"}, {}, "activation_whitening.safetensors' is not beside it"),
+        ({"normalize_activations": "tanh"}, {}, "tanh"),
         ({}, {"model_from_pretrained_kwargs": {"checkpoint_index": 9}}, "checkpoint_index=9"),
         ({}, {"hook_name": None}, "Name it with --hook"),
         ({}, {"model_name": None}, "Give it with --model"),
