@@ -13,7 +13,7 @@ import torch
 
 from loaders.errors import BadInput
 from precompute.add_sources import Found
-from precompute.formats import dictionary_learning, gemma_scope, saelens, sparsify
+from precompute.formats import dictionary_learning, format_of, gemma_scope, saelens, sparsify
 from precompute.formats.raw import read_json, read_safetensors, read_sidecar
 from precompute.row_stages import KEY, ROW_NORMS, RowStages
 
@@ -56,17 +56,13 @@ class Conventions:
 
 def read_conventions(found: Found) -> Conventions:
     """Raises BadInput for transcoders and for conventions that Loupe does not compute."""
-    for module, read in (
-        (saelens, _saelens),
-        (gemma_scope, _gemma_scope),
-        (sparsify, _sparsify),
-        (dictionary_learning, _dictionary_learning),
-    ):
-        if module.is_it(found.path):
-            return _with_sidecar(read(found))
-    raise BadInput(
-        f"'{found.path}' holds the weights of an SAE, but no config that says which kind. Get it again, whole."
-    )
+    readers = {
+        saelens.NAME: _saelens,
+        gemma_scope.NAME: _gemma_scope,
+        sparsify.NAME: _sparsify,
+        dictionary_learning.NAME: _dictionary_learning,
+    }
+    return _with_sidecar(readers[format_of(found.path)](found))
 
 
 def _with_sidecar(said: Conventions) -> Conventions:

@@ -100,8 +100,8 @@ def _of_tensors(raw: Raw) -> Iterator[str]:
             )
         if not tensor.is_floating_point():
             yield f"{name} holds {tensor.dtype}, wanted floating point numbers"
-        if not bool(torch.isfinite(tensor).all()):
-            yield f"{name} holds {int((~torch.isfinite(tensor)).sum()):,} values that are not finite"
+        if infinite := int((~torch.isfinite(tensor.float())).sum()):  # of eight bits no number can be asked
+            yield f"{name} holds {infinite:,} values that are not finite"
     if deciding := [name for name in raw.unused if name in DECIDE]:
         yield f"the file holds {', '.join(deciding)}, which a {raw.architecture} SAE does not read: another architecture?"
     if sentence := raw.disagreement():

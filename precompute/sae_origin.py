@@ -36,9 +36,9 @@ def named_there(metadata: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def hook_here(metadata: dict[str, Any]) -> Any:
+def hook_here(metadata: dict[str, Any]) -> str | None:
     """The hook point in Loupe's words, of metadata that `named_there` may have gone over."""
-    origin = metadata.get(ORIGIN)
-    if isinstance(origin, dict) and origin.get("reads") and origin.get("hook") == metadata.get("hook_name"):
-        return origin["reads"]
-    return metadata.get("hook_name")
+    origin, name = metadata.get(ORIGIN), metadata.get("hook_name")
+    if isinstance(origin, dict) and isinstance(origin.get("reads"), str) and origin.get("hook") == name:
+        return str(origin["reads"])
+    return name if isinstance(name, str) else None

@@ -105,7 +105,7 @@ def _scale(path: Path, cfg: dict[str, Any]) -> float | None:
             f"The SAE prepares rows in a way that Loupe does not know ({normalisation}). Import one without it."
         )
     factor = read_json(path / SCALER).get("scaling_factor") if (path / SCALER).is_file() else None
-    return float(factor) if isinstance(factor, int | float) else None
+    return float(factor) if isinstance(factor, int | float) and not isinstance(factor, bool) else None
 
 
 def _with_stages(metadata: dict[str, Any], normalisation: Any) -> dict[str, Any]:
