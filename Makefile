@@ -72,11 +72,17 @@ bench-stores: $(VENV)/installed-dev .venv-peers/installed ## stores and loaders,
 	.venv-dictionary-learning/bin/python -m pip uninstall --quiet --yes torchvision
 	@touch $@
 
+.venv-neuronpedia/installed: ## Neuronpedia's own package, which speaks to its server
+	$(PYTHON) -m venv .venv-neuronpedia
+	.venv-neuronpedia/bin/python -m pip install --quiet --disable-pip-version-check neuronpedia==1.2.1
+	@touch $@
+
 PEERS := .venv-peers/installed .venv-sparsify/installed .venv-dictionary-learning/installed
 
-compat: $(VENV)/installed-dev $(PEERS) ## the same reconstructions as SAELens's, sparsify's and dictionary_learning's own code
+compat: $(VENV)/installed-dev $(PEERS) .venv-neuronpedia/installed ## the same values as SAELens's, sparsify's, dictionary_learning's and neuronpedia's own code
 	$(BIN)/python -m benchmarks.compat
 	$(BIN)/python -m benchmarks.add_peers
+	$(BIN)/python -m benchmarks.neuronpedia_peer
 
 bench-training: $(VENV)/installed-dev $(PEERS) ## the SAE trainer beside three others: about an hour on a quiet machine
 	$(BIN)/python -m benchmarks.training --work .bench-training
@@ -85,4 +91,4 @@ screenshots: $(VENV)/installed-dev browser ## the README's pictures, from the de
 	$(BIN)/python -m benchmarks.screenshots --workspace $(WORKSPACE)
 
 clean:
-	rm -rf $(VENV) .venv-peers .venv-sparsify .venv-dictionary-learning .bench-training *.egg-info .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .venv-peers .venv-sparsify .venv-dictionary-learning .venv-neuronpedia .bench-training *.egg-info .mypy_cache .ruff_cache .import_linter_cache
