@@ -104,9 +104,11 @@ class Trainer:
             self.begun[lost] = self.done
 
     def finished(self, sample: Tensor) -> Sae:
-        """The SAE as it would be used now, on normalised rows; `sample` [n, d_in] sets the threshold of a batch top-k one."""
-        copied = {name: tensor.detach().cpu().clone() for name, tensor in self.weights.parameters.items()}
-        finished: Sae = self.architecture.finish(with_parameters(self.weights, copied), sample)
+        """The SAE as it would be used now, on normalised rows; `sample` [n, d_in] sets the threshold of a batch top-k one.
+
+        It lies on the trainer's device, and its tensors may be the trainer's own: the next step changes them.
+        """
+        finished: Sae = self.architecture.finish(self.weights, sample)
         return finished
 
     def _require_sense(self, loss: float, fvu: float) -> None:
