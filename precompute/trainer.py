@@ -96,7 +96,7 @@ class Trainer:
             return
         since = torch.maximum(self.last_fired, self.begun)
         lost = torch.nonzero(since <= self.done - 2 * config.dead_after).view(-1)
-        most = len(residual) // ROWS_FOR_EACH  # the others wait, those that were dead for longest come first
+        most = config.batch // ROWS_FOR_EACH  # the others wait, those that were dead for longest come first
         lost = lost[since[lost].argsort(stable=True)[:most]]
         if len(lost):
             seed = config.seed * 1_000_003 + self.done
