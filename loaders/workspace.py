@@ -12,6 +12,7 @@ from loaders.layers import LayerSet
 from loaders.manifest import is_published, read_manifest, stamp
 from loaders.mirror import Mirror, is_url
 from loaders.sae import SaeRecord
+from loaders.snapshots import FOLDER, snapshot_name, snapshot_steps, steps_of
 from loaders.store import Store
 
 STORE_ID = re.compile(r"(?=.{3,255}$)[a-z0-9._-]+@[a-z0-9._-]+")  # at most what a directory's name may be
@@ -146,6 +147,19 @@ class Workspace:
             self._mirror.refresh("saes")
         return SaeRecord.open(self.sae_dir(sae_id))
 
+    def snapshot_steps(self, sae_id: str) -> list[int]:
+        """Steps of which a run keeps a snapshot, ascending; nothing is opened or copied."""
+        directory = self.sae_dir(sae_id)
+        return steps_of(self._mirror.names(_snapshots(directory))) if self._mirror else snapshot_steps(directory)
+
+    def with_snapshots(self, sae_id: str) -> Path:
+        """The directory of an SAE, with its snapshots in it."""
+        directory = self.sae_dir(sae_id)
+        if self._mirror:
+            folder = _snapshots(directory)
+            self._mirror.fetch_folder(folder, [snapshot_name(step) for step in self.snapshot_steps(sae_id)])
+        return directory
+
     def dataset(self, dataset_id: str) -> Dataset:
         if self._mirror:
             self._mirror.fetch("datasets", slug(dataset_id))
@@ -155,3 +169,7 @@ class Workspace:
         if self._mirror:
             self._mirror.fetch("layers", slug(set_id))
         return LayerSet.open(self.layers_dir(set_id))
+
+
+def _snapshots(sae_dir: Path) -> str:
+    return f"{sae_dir.parent.name}/{sae_dir.name}/{FOLDER}"
