@@ -37,8 +37,8 @@ def advice_panel(workspace: Workspace, stores: list[str]) -> html.Section:
     try:
         advice = read_advice(advice_path(workspace, str(model_id), dataset))
     except StoreNotFound:
-        words = ["One pass of the model over a sample of the dataset measures every block: ", command]
-        return _empty("Hook points have not been measured yet", words)
+        words = ["One pass of the model over a sample of the dataset ranks its blocks, with the reasons: ", command]
+        return _empty("Compare the hook points of this model", words)
     except LoupeError as error:
         return _empty("The recommendation cannot be read", [str(error)])
     prints = manifest.get("fingerprints") or {}
@@ -53,10 +53,11 @@ def _empty(title: str, words: list[Any]) -> html.Section:
 
 
 def _command(workspace: Workspace, model: str, dataset: str) -> str:
-    """The command to type; a model that the workspace holds goes by its name."""
+    """The command to type; a model that the workspace holds goes by its name, a workspace in its usual place by none."""
     name = Path(model).name
     known = name if (workspace.models_dir() / name / "config.json").is_file() else model
-    return f"loupe layers {quote(known)} --dataset {quote(dataset)}"
+    place = "" if workspace.root == Path("workspace").resolve() else f" --workspace {quote(str(workspace.root))}"
+    return f"loupe layers {quote(known)} --dataset {quote(dataset)}{place}"
 
 
 def _trained(workspace: Workspace, model_id: str) -> dict[str, list[str]]:
