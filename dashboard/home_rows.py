@@ -1,10 +1,10 @@
 """What the Home page lists: every SAE of the workspace, whichever step of the pipeline it has reached."""
 
 from collections.abc import Sequence
-from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from catalog.runs import Run
+from dashboard.model_name import model_name
 from dashboard.weights import expected_tables
 from loaders.errors import LoupeError
 from loaders.store import Store
@@ -52,14 +52,11 @@ def collect_sets(workspace: Workspace, runs: Sequence[Run]) -> list[SaeSet]:
     for one in found.values():
         sets.setdefault(one.set_id, []).append(one)
     return [
-        SaeSet(set_id, _shown(members[0].model), members[0].dataset, [one.row for one in sorted(members, key=_order)])
+        SaeSet(
+            set_id, model_name(members[0].model), members[0].dataset, [one.row for one in sorted(members, key=_order)]
+        )
         for set_id, members in sets.items()
     ]
-
-
-def _shown(model: str) -> str:
-    """A hub id as it is; of a local folder its name, as where it lies says nothing to a visitor."""
-    return PurePath(model).name if PurePath(model).is_absolute() else model
 
 
 def _order(one: _Found) -> tuple[int, str]:

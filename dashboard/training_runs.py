@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from catalog.catalog import Catalog
 from catalog.runs import Run, runs
 from dashboard.figures.theme import colour
+from dashboard.model_name import model_name
 from dashboard.training_metrics import Curves, read_all
 from loaders.errors import StoreDamaged
 from loaders.sae import SaeRecord
@@ -146,7 +147,7 @@ def _describe(
         started=run.started_at.timestamp() if run else 0.0,
         total_steps=run.total_steps if run else None,
         duration=_duration(run, curves, now),
-        config=flatten(run.config) if run and run.config else flatten(plain),
+        config=_settings(run.config if run and run.config else plain),
         curves=curves,
         quality=quality,
         features=int(cfg["d_sae"]) if "d_sae" in cfg else None,
@@ -188,6 +189,12 @@ def _duration(run: Run | None, curves: Curves, now: datetime | None) -> float | 
         return None
     end = run.completed_at or ((now or datetime.now(UTC)) if run.status == "running" else run.heartbeat)
     return (end - run.started_at).total_seconds()
+
+
+def _settings(config: dict[str, Any]) -> dict[str, str]:
+    """A configuration as the table of settings shows it: a local model by its name."""
+    flat = flatten(config)
+    return {**flat, "model": model_name(flat["model"])} if "model" in flat else flat
 
 
 def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, str]:

@@ -14,6 +14,7 @@ from dashboard.explorer_grid import GRID_OPTIONS, column_defs, describe, initial
 from dashboard.explorer_rows import View, matches, page, read_view, view_of_request
 from dashboard.figures.map import binned, density_histogram, dimmed, feature_map, no_map, selections
 from dashboard.figures.theme import CONFIG
+from dashboard.model_name import model_name
 from dashboard.weights import has_weights
 from loaders.errors import BadInput
 from loaders.store import Store
@@ -61,7 +62,8 @@ def _nothing_yet() -> html.Div:
 
 
 def _header(store: Store, message: str | None) -> html.Div:
-    facts = f"{store.manifest['model']}, {store.hook}, on {count(store.samples)} samples of {store.dataset.id}"
+    made_from = [model_name(store.manifest.get("model") or ""), store.hook]
+    facts = f"{', '.join(filter(None, made_from))}, on {count(store.samples)} samples of {store.dataset.id}"
     return html.Header(
         [
             html.H1("Explorer", className="page-title"),

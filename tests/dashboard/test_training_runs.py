@@ -71,6 +71,12 @@ def test_a_run_in_progress_is_shown_with_what_it_has_reached(workspace, catalog)
     assert run.quality.fvu is None and run.features is None
 
 
+def test_the_settings_of_a_run_name_a_local_model_without_its_folder(workspace, catalog):
+    train(workspace, catalog, "a-l1", [1.0], config={"k": 8, "model": "/srv/lab/models/grammar"})
+    (run,) = collect(workspace, catalog, NOW)
+    assert run.config == {"k": "8", "model": "grammar"}
+
+
 def test_a_run_that_went_silent_is_stopped_and_one_that_failed_says_why(workspace, catalog):
     train(workspace, catalog, "a-l1", [1.0])
     train(workspace, catalog, "a-l3", [1.0])
