@@ -55,16 +55,17 @@ class TrainingRun(NamedTuple):
 
 
 def collect(workspace: Workspace, catalog: Catalog, now: datetime | None = None) -> list[TrainingRun]:
-    """Every run of the catalog (the latest of each SAE) and every SAE in the workspace that has none, by id."""
+    """Every run of the catalog (the latest of each SAE) and every SAE in the workspace that has none: the set that was
+    trained last comes first, in the order of its layers."""
     latest: dict[str, Run] = {}
     for run in runs(catalog, now):
         latest.setdefault(run.sae_id, run)
     manifests = workspace.manifests()
     stores = {manifest["sae"]: store for store, manifest in reversed(manifests.items())}
     finished = set(workspace.sae_ids())
-    ids = sorted({*latest, *finished})
-    known = {sae_id: manifests.get(stores.get(sae_id, ""), {}) for sae_id in ids}
-    looks = assign_looks({sae_id: _place(latest.get(sae_id), known[sae_id]) for sae_id in ids})
+    known = {sae_id: manifests.get(stores.get(sae_id, ""), {}) for sae_id in {*latest, *finished}}
+    places = {sae_id: _place(latest.get(sae_id), manifest) for sae_id, manifest in known.items()}
+    ids, looks = newest_first(places), assign_looks(places)
     curves = read_all(workspace.sae_dir(sae_id) / "metrics.jsonl" for sae_id in ids)
     found = []
     for sae_id, curve in zip(ids, curves, strict=True):
@@ -109,6 +110,20 @@ def _place(run: Run | None, manifest: dict[str, Any]) -> Place:
     set_id = manifest.get("set") or config.get("set_id") or ""
     layer = manifest.get("layer_index") if manifest else config.get("layer_index")
     return Place(str(set_id), int(layer or 0), run.started_at.timestamp() if run else math.inf)
+
+
+def newest_first(places: dict[str, Place]) -> list[str]:
+    """Ids in the order of the page: sets by when they were last trained, each by its layers; no known start comes last."""
+    trained: dict[str, float] = {}
+    for sae_id, place in places.items():
+        name, started = place.set_id or sae_id, place.started if math.isfinite(place.started) else 0.0
+        trained[name] = max(started, trained.get(name, 0.0))
+
+    def key(sae_id: str) -> tuple[float, str, int, str]:
+        place = places[sae_id]
+        return -trained[place.set_id or sae_id], place.set_id or sae_id, place.layer_index, sae_id
+
+    return sorted(places, key=key)
 
 
 def assign_looks(places: dict[str, Place]) -> dict[str, Look]:

@@ -68,7 +68,8 @@ def _is_busy() -> bool:
 
 def _body(found: list[TrainingRun], wanted: str | None, settings: Settings, place: Place) -> list[Any]:
     chosen, unknown = choose(found, wanted)
-    note = "the ticked ones are drawn" + (f" · not in this workspace: {', '.join(unknown)}" if unknown else "")
+    note = f"{plural(len(found), 'SAE')}, the latest first; the ticked ones are drawn"
+    note += f" · not in this workspace: {', '.join(unknown)}" if unknown else ""
     axes = [name for name, is_on in (("y", settings.is_log_y), ("x", settings.is_log_x)) if is_on]
     return [
         dcc.Interval(id="training-poll", interval=POLL_MS, disabled=not is_live(found)),
@@ -93,9 +94,9 @@ def _body(found: list[TrainingRun], wanted: str | None, settings: Settings, plac
         ),
         html.Div(
             [curve_panel(one.name, one.title, one.note, CURVE_HEIGHT) for one in PANELS if one.name in ALWAYS],
-            className="grid",
+            className="grid is-even",
         ),
-        html.Div([other_panel(one) for one in present(chosen)], id="training-others", className="grid"),
+        html.Div([other_panel(one) for one in present(chosen)], id="training-others", className="grid is-even"),
         more_metrics(CURVE_HEIGHT),
         html.Div(
             [
