@@ -15,6 +15,7 @@ from loaders.errors import LoupeError, StoreNotFound
 from loaders.workspace import Workspace
 
 HEIGHT = 430
+MOST_WHOLE = 8  # hook points that the table shows whole; of more it scrolls
 TITLE = "Where to train an SAE"
 MEASURES = (
     ("norm_mean", "Norm", "Mean length of a row"),
@@ -130,6 +131,7 @@ def _words(found: AdvisedHook, name: str) -> str:
 def advice_table(advice: Advice, trained: dict[str, list[str]]) -> dag.AgGrid:
     """One row for each hook point, with the reasons in words and the SAEs that are there already."""
     number = {"type": "rightAligned", "cellClass": "ag-right-aligned-cell num"}
+    is_whole = len(advice.hooks) <= MOST_WHOLE
     columns: list[dict[str, Any]] = [
         {"field": "rank", "headerName": "#", "width": 38, **number},
         {"field": "hook", "headerName": "Hook point", "cellRenderer": "AdvisedHook", "width": 128, "wrapText": True},
@@ -156,6 +158,7 @@ def advice_table(advice: Advice, trained: dict[str, list[str]]) -> dag.AgGrid:
         getRowId="params.data.hook",
         dashGridOptions={
             "animateRows": False,
+            "domLayout": "autoHeight" if is_whole else "normal",
             "suppressMovableColumns": True,
             "headerHeight": 30,
             "enableCellTextSelection": True,
@@ -163,5 +166,5 @@ def advice_table(advice: Advice, trained: dict[str, list[str]]) -> dag.AgGrid:
             "tooltipShowDelay": 400,
         },
         className="compact-grid advice-grid",
-        style={"height": f"{HEIGHT}px", "width": "100%"},
+        style={"height": None if is_whole else f"{HEIGHT}px", "width": "100%"},
     )

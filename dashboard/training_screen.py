@@ -14,6 +14,7 @@ from dashboard.components.training import (
     curve_panel,
     graph,
     more_metrics,
+    runs_height,
     runs_table,
     slim_panel,
 )
@@ -28,6 +29,7 @@ POLL_MS = 2_000
 CURVE_HEIGHT = 200
 FIGURE_HEIGHT = 290
 CONFIG_HEIGHT = 372
+WORDS_HEIGHT = 44  # of the definitions below the runs, where they take two lines
 
 
 def screen(wanted: str | None, settings: Settings, place: Place) -> list[Any]:
@@ -81,7 +83,7 @@ def _body(found: list[TrainingRun], wanted: str | None, settings: Settings, plac
                 html.P(FVU_WORDS, className="training-words muted"),
             ],
             note=html.Span(note, id="training-note"),
-            min_height=120,
+            min_height=runs_height(len(found)) + WORDS_HEIGHT,
         ),
         html.Div(
             [

@@ -18,6 +18,8 @@ FVU_WORDS = (
 RUNS_WIDTH = 880
 """Pixels that the runs share in the comparison of configurations, where so many are enough."""
 ROW_HEIGHT, HEADER_HEIGHT = 28, 30
+HEAD_HEIGHT = 46
+"""Pixels of a chart's panel beside the chart."""
 MOST_ROWS = 10
 """Runs that the table shows whole; of more it shows so many at once and scrolls."""
 MOST_NAME = 320
@@ -31,6 +33,11 @@ GRID_OPTIONS: dict[str, Any] = {
     "enableCellTextSelection": True,
     "ensureDomOrder": True,
 }
+
+
+def runs_height(runs: int) -> int:
+    """Pixels that the table of so many runs takes."""
+    return HEADER_HEIGHT + min(runs, MOST_ROWS) * ROW_HEIGHT
 
 
 def runs_table(rows: list[dict[str, Any]], chosen: Sequence[str]) -> dag.AgGrid:
@@ -82,7 +89,7 @@ def runs_table(rows: list[dict[str, Any]], chosen: Sequence[str]) -> dag.AgGrid:
         },
         className="compact-grid training-runs",
         style={
-            "height": None if len(rows) <= MOST_ROWS else f"{HEADER_HEIGHT + MOST_ROWS * ROW_HEIGHT}px",
+            "height": None if len(rows) <= MOST_ROWS else f"{runs_height(len(rows))}px",
             "width": "100%",
         },
     )
@@ -195,7 +202,8 @@ def curve_panel(name: str | dict[str, str], title: str, note: str, height: int, 
     head = html.Header(
         [html.H2(title, className="panel-title"), html.Div(note, className="panel-note")], className="panel-head"
     )
-    return html.Section([head, drawn], className="panel span-4")
+    style = {"minHeight": f"{height + HEAD_HEIGHT}px"}  # a figure takes no room before plotly is there
+    return html.Section([head, drawn], className="panel span-4", style=style)
 
 
 def more_metrics(height: int) -> html.Div:
