@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -51,13 +52,11 @@ class Postgres:
             with open(self._directory / "log", "ab") as log:
                 command = self._command("postgres", *place, "-c", "fsync=off", "-c", "max_connections=200")
                 self._server = subprocess.Popen(command, stdout=log, stderr=log, cwd="/")
-            while self._server.poll() is None:
-                try:
+            while self._server.poll() is None and time.monotonic() < deadline:
+                with suppress(psycopg.OperationalError):
                     psycopg.connect(self._address("postgres")).close()
                     return
-                except psycopg.OperationalError as error:
-                    assert time.monotonic() < deadline, error
-                    time.sleep(0.05)
+                time.sleep(0.05)
             assert time.monotonic() < deadline, (self._directory / "log").read_text()[-2000:]
             time.sleep(0.2)  # killed before: what is left of it still holds the memory
 
