@@ -135,12 +135,15 @@ class Workspace:
         return found
 
     def sets(self) -> dict[str, list[str]]:
-        """Store ids by set, in layer order; a store without a set stands alone under its own id."""
+        """Store ids by set, in layer order, the oldest set first; a store without a set stands alone under its own id."""
         members: dict[str, list[tuple[int, str]]] = {}
+        made: dict[str, str] = {}
         for store_id, manifest in self.manifests().items():
-            group = manifest.get("set") or store_id
+            group, created = manifest.get("set") or store_id, str(manifest.get("created_at") or "")
             members.setdefault(group, []).append((int(manifest.get("layer_index") or 0), store_id))
-        return {group: [store_id for _, store_id in sorted(found)] for group, found in sorted(members.items())}
+            made[group] = min(created, made.get(group, created))
+        oldest_first = sorted(members, key=lambda group: (made[group], group))
+        return {group: [store_id for _, store_id in sorted(members[group])] for group in oldest_first}
 
     def sae(self, sae_id: str) -> SaeRecord:
         if self._mirror:

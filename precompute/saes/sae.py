@@ -52,7 +52,7 @@ def project(sae: Sae, x: Tensor, out: Tensor | None = None) -> Tensor:
 def positives(codes: Tensor) -> Active:
     """The positive entries of dense codes [rows, d_sae]."""
     is_active = codes > 0
-    indptr = torch.zeros(len(codes) + 1, dtype=torch.int64)
+    indptr = torch.zeros(len(codes) + 1, dtype=torch.int64, device=codes.device)
     torch.cumsum(is_active.sum(1), 0, out=indptr[1:])
     return Active(indptr, is_active.nonzero()[:, 1], codes[is_active])
 
@@ -106,7 +106,7 @@ def fold_centring(sae: Sae) -> Sae:
 def fold_normalisation(sae: Sae, mean: Tensor, scale: float) -> Sae:
     """What `sae` does on (x - mean) * scale, in the units of x; decoder rows keep their norms, codes shrink by `scale`."""
     biases = {name: bias if name == "r_mag" else bias / scale for name, bias in sae.biases.items()}
-    return replace(sae, b_dec=mean + sae.b_dec / scale, biases=biases)
+    return replace(sae, b_dec=mean.to(sae.b_dec.device) + sae.b_dec / scale, biases=biases)
 
 
 def fold_decoder_norm(sae: Sae) -> Sae:
