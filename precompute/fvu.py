@@ -21,33 +21,61 @@ class Reconstruction(NamedTuple):
     fired: Tensor  # (d_sae) int64: rows on which each feature fires
 
 
-@torch.no_grad()
 def measure_sae(sae: Sae, blocks: Iterable[Tensor]) -> Reconstruction:
-    """Encode and decode all blocks [n, d_in] of rows in the units of `sae`, where its weights lie, a part of a block at a time.
+    """Encode and decode all blocks [n, d_in] of rows in the units of `sae`, as `measure_together` does."""
+    return measure_together([sae], ([block] for block in blocks))[0]
 
-    A row's squares are added in float32, which every device has, the rows' sums in float64 on the CPU. Deviations are taken
-    about the mean of the first part and then corrected to the rows' own mean, so that one pass suffices without cancellation.
+
+@torch.no_grad()
+def measure_together(saes: list[Sae], blocks: Iterable[list[Tensor]]) -> list[Reconstruction]:
+    """Measure several SAEs in one pass over their rows: of each block one part [n, d_in] for every SAE.
+
+    Each computes where its weights lie, a few rows at a time.
     """
-    residual = deviation = 0.0
-    rows = 0
-    centre: Tensor | None = None
-    device = sae.w_enc.device
-    total = torch.zeros(sae.d_in, dtype=torch.float64)
-    fired = torch.zeros(sae.d_sae, dtype=torch.int64)
-    size = max(ENCODED // sae.d_sae, 1)
-    pre = torch.empty(size, sae.d_sae, device=device)
+    sums = [_Sums(sae) for sae in saes]
+    memory: dict[torch.device, Tensor] = {}
+    for sae in saes:
+        size, device = max(ENCODED, sae.d_sae), sae.w_enc.device
+        if device not in memory or len(memory[device]) < size:
+            memory[device] = torch.empty(size, device=device)
     for block in blocks:
-        for part in block.split(size):
-            x = part.to(device)
-            centre = x.mean(0) if centre is None else centre
-            codes = INFERENCE[sae.architecture].encode_sparse(sae, x, out=pre[: len(x)])
-            residual += _squares(decode(sae, codes) - x)
-            shifted = x - centre
-            total += shifted.sum(0).cpu()
-            deviation += _squares(shifted)
-            fired += torch.bincount(codes.indices, minlength=sae.d_sae).cpu()
-            rows += len(x)
-    return Reconstruction(residual / (deviation - float(total @ total) / rows), float(fired.sum()) / rows, rows, fired)
+        for each, part in zip(sums, block, strict=True):
+            each.add(part, memory[each.sae.w_enc.device])
+    return [each.result() for each in sums]
+
+
+class _Sums:
+    """What a measurement adds up. A row's squares are added in float32, which every device has, the rows' sums in float64.
+
+    Deviations are taken about the mean of the first rows and then corrected to the rows' own mean, so that one pass suffices
+    without cancellation.
+    """
+
+    def __init__(self, sae: Sae) -> None:
+        self.sae, self.rows = sae, 0
+        self.residual = self.deviation = 0.0
+        self.centre: Tensor | None = None
+        self.total = torch.zeros(sae.d_in, dtype=torch.float64)
+        self.fired = torch.zeros(sae.d_sae, dtype=torch.int64)
+
+    def add(self, block: Tensor, memory: Tensor) -> None:
+        """Rows [n, d_in], as many at once as there is `memory` for their pre-activations."""
+        sae = self.sae
+        for part in block.split(max(ENCODED // sae.d_sae, 1)):
+            x = part.to(memory.device)
+            self.centre = x.mean(0) if self.centre is None else self.centre
+            out = memory[: len(x) * sae.d_sae].view(len(x), sae.d_sae)
+            codes = INFERENCE[sae.architecture].encode_sparse(sae, x, out=out)
+            self.residual += _squares(decode(sae, codes) - x)
+            shifted = x - self.centre
+            self.total += shifted.sum(0).cpu()
+            self.deviation += _squares(shifted)
+            self.fired += torch.bincount(codes.indices, minlength=sae.d_sae).cpu()
+            self.rows += len(x)
+
+    def result(self) -> Reconstruction:
+        variance = self.deviation - float(self.total @ self.total) / self.rows
+        return Reconstruction(self.residual / variance, float(self.fired.sum()) / self.rows, self.rows, self.fired)
 
 
 def _squares(rows: Tensor) -> float:

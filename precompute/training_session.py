@@ -132,11 +132,9 @@ class Session:
         for tracker in self._trackers:
             tracker.finish(status, self.record.metrics)
 
-    def export(self) -> None:
-        """Measure on all held-out rows and write the folded SAE."""
+    def export(self, sae: Sae, found: Reconstruction) -> None:
+        """Write the folded SAE, which was measured on all held-out rows."""
         config, trainer = self.config, self.trainer
-        sae = self.folded()
-        found = measure_sae(sae, self.rows.held_out())
         quality = {
             "fvu": found.fvu,
             "explained_variance": 1 - found.fvu,
