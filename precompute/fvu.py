@@ -1,13 +1,14 @@
 """How well an SAE reconstructs: fraction of variance unexplained, L0 and what fires, accumulated over blocks of rows."""
 
+import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from precompute.saes import INFERENCE
-from precompute.saes.sae import Sae, decode
+from precompute.row_stages import RowStages
+from precompute.saes.sae import Sae
 
 ENCODED = 2**24  # pre-activations at once
 
@@ -21,18 +22,21 @@ class Reconstruction(NamedTuple):
     fired: Tensor  # (d_sae) int64: rows on which each feature fires
 
 
-def measure_sae(sae: Sae, blocks: Iterable[Tensor]) -> Reconstruction:
+def measure_sae(sae: Sae, blocks: Iterable[Tensor], stages: RowStages | None = None) -> Reconstruction:
     """Encode and decode all blocks [n, d_in] of rows in the units of `sae`, as `measure_together` does."""
-    return measure_together([sae], ([block] for block in blocks))[0]
+    return measure_together([sae], ([block] for block in blocks), stages)[0]
 
 
 @torch.no_grad()
-def measure_together(saes: list[Sae], blocks: Iterable[list[Tensor]]) -> list[Reconstruction]:
+def measure_together(
+    saes: list[Sae], blocks: Iterable[list[Tensor]], stages: RowStages | None = None
+) -> list[Reconstruction]:
     """Measure several SAEs in one pass over their rows: of each block one part [n, d_in] for every SAE.
 
-    Each computes where its weights lie, a few rows at a time.
+    Each computes where its weights lie, a few rows at a time, which go through `stages` first. FVU is infinite where all
+    rows are alike.
     """
-    sums = [_Sums(sae) for sae in saes]
+    sums = [_Sums(sae, stages or RowStages()) for sae in saes]
     memory: dict[torch.device, Tensor] = {}
     for sae in saes:
         size, device = max(ENCODED, sae.d_sae), sae.w_enc.device
@@ -51,8 +55,8 @@ class _Sums:
     without cancellation.
     """
 
-    def __init__(self, sae: Sae) -> None:
-        self.sae, self.rows = sae, 0
+    def __init__(self, sae: Sae, stages: RowStages) -> None:
+        self.sae, self.stages, self.rows = sae, stages, 0
         self.residual = self.deviation = 0.0
         self.centre: Tensor | None = None
         self.total = torch.zeros(sae.d_in, dtype=torch.float64)
@@ -62,11 +66,10 @@ class _Sums:
         """Rows [n, d_in], as many at once as there is `memory` for their pre-activations."""
         sae = self.sae
         for part in block.split(max(ENCODED // sae.d_sae, 1)):
-            x = part.to(memory.device)
+            out = memory[: len(part) * sae.d_sae].view(len(part), sae.d_sae)
+            x, codes, rebuilt = self.stages.code(sae, part.to(memory.device), out=out)
             self.centre = x.mean(0) if self.centre is None else self.centre
-            out = memory[: len(x) * sae.d_sae].view(len(x), sae.d_sae)
-            codes = INFERENCE[sae.architecture].encode_sparse(sae, x, out=out)
-            self.residual += _squares(decode(sae, codes) - x)
+            self.residual += _squares(rebuilt - x)
             shifted = x - self.centre
             self.total += shifted.sum(0).cpu()
             self.deviation += _squares(shifted)
@@ -74,8 +77,9 @@ class _Sums:
             self.rows += len(x)
 
     def result(self) -> Reconstruction:
-        variance = self.deviation - float(self.total @ self.total) / self.rows
-        return Reconstruction(self.residual / variance, float(self.fired.sum()) / self.rows, self.rows, self.fired)
+        own = self.deviation - float(self.total @ self.total) / self.rows
+        fvu = self.residual / own if own > 0 else math.inf
+        return Reconstruction(fvu, float(self.fired.sum()) / self.rows, self.rows, self.fired)
 
 
 def _squares(rows: Tensor) -> float:

@@ -76,7 +76,11 @@ def initial(d_in: int, d_sae: int, generator: torch.Generator) -> tuple[Tensor, 
 
 def shift_input(sae: Sae, towards: Tensor) -> Sae:
     """The SAE whose encoder reads x + `towards` [d_in] where it read x; codes of shifted rows stay what they were."""
-    moved = (sae.w_enc.double() @ towards.double()).float()  # (d_sae)
+    return _add_to_pre(sae, (sae.w_enc.double() @ towards.double()).float())
+
+
+def _add_to_pre(sae: Sae, moved: Tensor) -> Sae:
+    """The SAE whose product p is larger by `moved` [d_sae], which the biases take up."""
     biases = dict(sae.biases)
     if sae.architecture == "gated":
         biases["b_gate"] = biases["b_gate"] + moved
@@ -89,6 +93,14 @@ def shift_input(sae: Sae, towards: Tensor) -> Sae:
 def fold_scale(sae: Sae, scale: float) -> Sae:
     """What `sae` does on rows times `scale`, in the units of the rows themselves: the same codes, w_dec / scale."""
     return replace(sae, w_enc=sae.w_enc * scale, w_dec=sae.w_dec / scale, b_dec=sae.b_dec / scale)
+
+
+def fold_centring(sae: Sae) -> Sae:
+    """What `sae` does on x - mean(x), means over the width of a row, on any x: the same codes and reconstructions."""
+    double = sae.w_enc.double()
+    centred = double - double.mean(1, keepdim=True)  # x centred, times w_enc^T
+    moved = (centred - double) @ sae.b_dec.double()  # what subtracting b_dec loses by that
+    return replace(_add_to_pre(sae, moved.float()), w_enc=centred.float())
 
 
 def fold_normalisation(sae: Sae, mean: Tensor, scale: float) -> Sae:
