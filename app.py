@@ -6,6 +6,7 @@ from pathlib import Path
 
 from flask import Flask
 
+from dashboard.access.gate import INSIDE_KEY
 from dashboard.bundles import compress_ahead
 from dashboard.factory import create_app
 from loaders.errors import BadInput
@@ -27,7 +28,7 @@ def create_server(workspace: str | None = None) -> Flask:
     if not is_url(named):
         Path(named).expanduser().mkdir(parents=True, exist_ok=True)
     server = create_app(Workspace(named)).server
-    server.test_client().get("/")
+    server.test_client().get("/", environ_overrides={INSIDE_KEY: True})
     compress_ahead(server)
     return server
 

@@ -12,7 +12,21 @@ from types import FrameType
 from loaders.errors import BadInput, LoupeError
 from loaders.mirror import is_url
 from loaders.workspace import Workspace
-from loupe import add, advice, api_server, arguments, formats, hub, neuronpedia, questions, run_checks, stores, weights
+from loupe import (
+    add,
+    advice,
+    api_server,
+    arguments,
+    door,
+    formats,
+    hub,
+    neuronpedia,
+    questions,
+    run_checks,
+    stores,
+    users,
+    weights,
+)
 
 STEPS = {  # verb: (module, one line of help)
     "dataset": ("precompute.dataset", "text, JSONL, CSV or Parquet -> tokens and metadata"),
@@ -88,6 +102,7 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
     run_checks.add_verbs(verbs)
     advice.add_verbs(verbs)
     weights.add_verbs(verbs)
+    users.add_verbs(verbs)
     for verb, (module, text) in STEPS.items():
         step = verbs.add_parser(verb, help=text, description=text)
         step.set_defaults(call=_run_step(module))
@@ -103,6 +118,7 @@ def _server_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=8050, help="port to listen on (default: 8050)")
     parser.add_argument("--workers", type=int, default=1, help="server processes (default: 1)")
     parser.add_argument("--threads", type=int, default=8, help="threads in each (default: 8)")
+    door.add_options(parser)
 
 
 def _run_step(module: str) -> Callable[[argparse.Namespace], int]:
@@ -140,6 +156,7 @@ def _serve(parsed: argparse.Namespace) -> int:
     from loupe.serving import serve
 
     _require_workspace(parsed.workspace)
+    door.settle(parsed)
     serve(parsed.workspace, parsed.host, parsed.port, parsed.workers, parsed.threads, _announce(parsed))
     return 0
 
