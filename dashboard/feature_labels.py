@@ -6,7 +6,7 @@ from dash import ClientsideFunction, Input, Output, State, callback, clientside_
 
 from catalog.errors import StaleEdit
 from catalog.labels import Label, get_label, history, put_label
-from dashboard.access.visitor import requires
+from dashboard.access.callbacks import requires
 from dashboard.components.label_editor import LabelText, base_data, conflict, history_data, label_title
 from dashboard.context import catalog, signed, workspace
 from loaders.errors import LoupeError

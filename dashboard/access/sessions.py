@@ -3,13 +3,13 @@
 from datetime import timedelta
 
 import flask_login
-from flask import Flask, request, session
-from flask.sessions import SecureCookieSessionInterface
+from flask import Flask, Response, request, session
+from flask.sessions import SecureCookieSessionInterface, SessionMixin
 
 from catalog.accounts import Person
 from dashboard.access import accounts
 from dashboard.access.rules import Rules
-from dashboard.access.visitor import Visitor
+from dashboard.access.visitor import Visitor, visitor
 
 LIFETIME = timedelta(days=14)
 COOKIE = "loupe_session"
@@ -23,6 +23,11 @@ class Cookies(SecureCookieSessionInterface):
 
     def get_cookie_secure(self, app: Flask) -> bool:
         return request.is_secure or self._rules.is_https
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        """Leave the answers to those without a session as they are, so that caches keep what is the same for all."""
+        if session.modified or visitor().is_person:
+            super().save_session(app, session, response)
 
 
 class Account(flask_login.UserMixin):  # type: ignore[misc]

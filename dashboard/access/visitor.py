@@ -1,8 +1,6 @@
 """Who is asking and what they may do: read inside of a request, after the gate has found it out."""
 
-import functools
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import NamedTuple, cast
 
 from flask import g, has_request_context
 
@@ -12,7 +10,6 @@ ROLES = ("viewer", "labeller", "admin")
 """What each may do includes what those before it may: see; label, vote, comment; manage people, tokens, imports."""
 
 READ_ONLY = "This server is read-only: everything can be seen and nothing can be changed."
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Visitor(NamedTuple):
@@ -64,20 +61,3 @@ def require(role: str) -> None:
     if asking.source == "open":
         raise Refused(f"This needs the role '{role}': log in first.")
     raise Refused(f"This needs the role '{role}': {asking.shown} has '{asking.role}'. An admin can change that.")
-
-
-def requires(role: str) -> Callable[[F], F]:
-    """Mark a callback that writes: it runs only for those who may, whatever the request calls itself."""
-    if role not in ROLES:
-        raise ValueError(f"Roles are {', '.join(ROLES)}: found '{role}'.")
-
-    def mark(function: F) -> F:
-        @functools.wraps(function)
-        def guarded(*args: Any, **given: Any) -> Any:
-            require(role)
-            return function(*args, **given)
-
-        guarded.needs_role = role  # type: ignore[attr-defined]
-        return cast(F, guarded)
-
-    return mark

@@ -12,9 +12,10 @@ from flask.testing import FlaskClient
 from catalog.accounts import change_person
 from catalog.catalog import Catalog
 from catalog.labels import get_label
+from dashboard.access.callbacks import requires
 from dashboard.access.errors import Refused
 from dashboard.access.gate import INSIDE_KEY
-from dashboard.access.visitor import READ_ONLY, Visitor, requires
+from dashboard.access.visitor import READ_ONLY, Visitor
 from dashboard.context import catalog
 from loaders.store import Store
 
@@ -138,8 +139,19 @@ def test_who_may_only_look_reaches_those_that_show_and_none_that_writes(
     if who == "read-only":
         ruled(is_read_only=True)
     for key, one in listed.items():
-        is_refused = client.post(CALLBACKS, json=request_of(one)).status_code == 403
+        asked = request_of(one)
+        asked["inputs"][0]["value"] = 1
+        is_refused = client.post(CALLBACKS, json=asked).status_code == 403
         assert is_refused == (NEEDED[key] != "viewer"), key
+
+
+def test_a_page_that_opens_asks_a_writing_callback_and_is_answered_with_nothing(
+    guarded: Flask, edit: dict[str, Any], log_in: Callable[..., FlaskClient], people: Catalog, store: Store
+) -> None:
+    edit["inputs"] = [{**one, "value": None} for one in edit["inputs"]]
+    answer = log_in(guarded, "viewer").post(CALLBACKS, json=edit)
+    assert (answer.status_code, answer.data) == (204, b"")
+    assert saved(people, store) is None
 
 
 def test_a_saved_label_is_signed_by_who_is_logged_in_and_not_by_what_is_typed(
@@ -243,7 +255,7 @@ def test_on_a_read_only_server_an_admins_write_is_refused_in_words(
 def test_the_mark_refuses_inside_of_the_function_and_knows_its_roles() -> None:
     with pytest.raises(ValueError, match="owner"):
         requires("owner")
-    assert requires("admin")(lambda: "done")() == "done"  # outside of a request: the person at the machine
+    assert requires("admin")(lambda: "done")() == "done"  # where no gate stands: the person at the machine
 
 
 def test_a_writing_callback_that_nobody_marked_is_refused_by_the_catalog_that_it_gets(guarded: Flask) -> None:
@@ -256,5 +268,3 @@ def test_a_writing_callback_that_nobody_marked_is_refused_by_the_catalog_that_it
         g.loupe_visitor = Visitor("labeller", "Labeller", "labeller", "session")
         with catalog().write() as writing:
             assert writing is not None
-
-
