@@ -205,8 +205,13 @@ def test_a_request_without_its_sessions_token_is_refused(
 
 @pytest.mark.parametrize(
     "headers",
-    [{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "https://elsewhere.example"}, {"Origin": "null"}],
-)  # fmt: skip
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "https://elsewhere.example"},
+        {"Origin": "null"},
+    ],
+)
 def test_another_sites_request_is_refused_although_it_carries_cookie_and_token(
     guarded: Flask, edit: dict[str, Any], log_in: Callable[..., FlaskClient], headers: dict[str, str]
 ) -> None:

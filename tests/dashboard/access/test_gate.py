@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 
 from catalog import accounts as kept
 from catalog.catalog import Catalog
+from dashboard.access import accounts
 from dashboard.access.gate import INSIDE_KEY
 from dashboard.access.rules import Rules, is_loopback, read_rules
 from loaders.errors import BadInput
@@ -67,8 +68,6 @@ def test_without_accounts_a_server_on_the_network_lets_nobody_in_unless_it_was_o
 def test_the_first_person_closes_a_running_server(
     server: Flask, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dashboard.access import accounts
-
     catalog = Catalog(f"sqlite:///{tmp_path / 'c.sqlite'}")
     monkeypatch.setitem(server.config["LOUPE"], "catalog", catalog)
     monkeypatch.setattr(accounts, "RECHECK_SECONDS", -1.0)
@@ -237,6 +236,9 @@ def test_no_setting_is_a_desk_of_ones_own() -> None:
     assert read_rules({"LOUPE_OPEN": "1", "LOUPE_READ_ONLY": "yes", "LOUPE_HTTPS": "0"}) == Rules(True, True)
 
 
-@pytest.mark.parametrize(("host", "answer"), [("[::1]", True), ("127.0.0.1", True), ("0.0.0.0", False), ("localhost.example", False), ("", False)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("host", "answer"),
+    [("[::1]", True), ("127.0.0.1", True), ("0.0.0.0", False), ("localhost.example", False), ("", False)],
+)
 def test_only_a_loopback_address_is_this_machine_alone(host: str, answer: bool) -> None:
     assert is_loopback(host) is answer

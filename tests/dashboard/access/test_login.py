@@ -7,7 +7,7 @@ from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 
-from catalog.accounts import change_person
+from catalog import accounts as kept
 from catalog.catalog import Catalog
 from dashboard.access import accounts, passwords
 from dashboard.access.login import WRONG, local_path
@@ -43,7 +43,9 @@ def test_a_page_of_this_server_is_led_to_as_it_was_asked_for() -> None:
     assert local_path("/feature/a@b/3?scale=log#x") == "/feature/a@b/3?scale=log#x"
 
 
-@pytest.mark.parametrize(("name", "password"), [("viewer", "wrong horse battery"), ("nobody", PASSWORD), ("", ""), ("Viewer", PASSWORD)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "password"), [("viewer", "wrong horse battery"), ("nobody", PASSWORD), ("", ""), ("Viewer", PASSWORD)]
+)
 def test_a_wrong_name_and_a_wrong_password_look_the_same(guarded: Flask, name: str, password: str) -> None:
     client = guarded.test_client()
     answer = attempt(client, name, password)
@@ -75,7 +77,7 @@ class Counting:
 
 
 def test_who_is_disabled_or_has_no_password_is_not_let_in(guarded: Flask, people: Catalog) -> None:
-    change_person(people, "viewer", password_hash=None)
+    kept.change_person(people, "viewer", password_hash=None)
     assert attempt(guarded.test_client(), "viewer").status_code == 401
 
 
@@ -105,11 +107,9 @@ def test_tries_are_counted_for_all_workers_and_forgotten_after_a_log_in(guarded:
     again = Catalog(f"sqlite:///{people.url.removeprefix('sqlite:///')}")  # as another worker has it
     for _ in range(3):
         attempt(guarded.test_client(), "viewer", "wrong password")
-    from catalog.accounts import attempts
-
-    assert attempts(again, "name:viewer", accounts.WINDOW)[0] == 3
+    assert kept.attempts(again, "name:viewer", accounts.WINDOW)[0] == 3
     attempt(guarded.test_client(), "viewer")
-    assert attempts(again, "name:viewer", accounts.WINDOW)[0] == 0
+    assert kept.attempts(again, "name:viewer", accounts.WINDOW)[0] == 0
     again.close()
 
 
@@ -160,7 +160,11 @@ def test_a_new_password_ends_the_other_sessions_and_keeps_this_one(
 ) -> None:
     here, there = log_in(guarded, "viewer"), log_in(guarded, "viewer")
     new = {"new": "another horse battery", "again": "another horse battery"}
-    for wrong in ({"password": "not it at all"}, {"password": PASSWORD, "again": "differs from new"}, {"password": PASSWORD, "new": "short", "again": "short"}):  # fmt: skip
+    for wrong in (
+        {"password": "not it at all"},
+        {"password": PASSWORD, "again": "differs from new"},
+        {"password": PASSWORD, "new": "short", "again": "short"},
+    ):
         assert here.post("/account", data={**new, **wrong}).status_code == 400
     assert here.post("/account", data={**new, "password": PASSWORD}).status_code == 200
     assert here.get("/_dash-layout").status_code == 200
