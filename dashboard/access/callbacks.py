@@ -7,7 +7,8 @@ from typing import Any, TypeVar, cast
 from dash import ctx
 from dash.exceptions import PreventUpdate
 
-from dashboard.access.visitor import ROLES, may, require
+from catalog.people import ROLES
+from dashboard.access.visitor import may, require
 
 F = TypeVar("F", bound=Callable[..., Any])
 

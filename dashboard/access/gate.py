@@ -6,10 +6,11 @@ from urllib.parse import quote
 
 from flask import Flask, Response, current_app, g, redirect, request, session
 
+from catalog.people import ROLES
 from dashboard.access import accounts, proxy, sessions
 from dashboard.access.errors import Refused, Unknown
 from dashboard.access.rules import Rules, is_loopback
-from dashboard.access.visitor import INSIDE, LOCAL, NOBODY, ROLES, Visitor, require
+from dashboard.access.visitor import INSIDE, LOCAL, NOBODY, Visitor, require
 from dashboard.error_page import answer_refused
 from loaders.errors import LoupeError
 

@@ -6,7 +6,7 @@ import flask_login
 from flask import Flask, Response, request, session
 from flask.sessions import SecureCookieSessionInterface, SessionMixin
 
-from catalog.accounts import Person
+from catalog.people import Person
 from dashboard.access import accounts
 from dashboard.access.rules import Rules
 from dashboard.access.visitor import Visitor, visitor

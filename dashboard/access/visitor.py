@@ -4,10 +4,8 @@ from typing import NamedTuple, cast
 
 from flask import g, has_request_context
 
+from catalog.people import ROLES
 from dashboard.access.errors import Refused
-
-ROLES = ("viewer", "labeller", "admin")
-"""What each may do includes what those before it may: see; label, vote, comment; manage people, tokens, imports."""
 
 READ_ONLY = "This server is read-only: everything can be seen and nothing can be changed."
 

@@ -8,9 +8,9 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from catalog.accounts import add_person, change_person
 from catalog.catalog import Catalog
 from catalog.labels import put_label
+from catalog.people import add_person, end_sessions
 from dashboard.access.passwords import hash_password
 from dashboard.access.rules import Rules
 from loaders.store import Store
@@ -23,7 +23,9 @@ def people(server: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     """The dashboard has accounts for the length of a test."""
     opened = Catalog(f"sqlite:///{tmp_path / 'people.sqlite'}")
     for name, role in (("ada", "labeller"), ("vera", "viewer")):
-        add_person(opened, name, f"{name.title()} <b>L.</b>", role, hash_password(PASSWORD))
+        add_person(
+            opened, name, role=role, display_name=f"{name.title()} <b>L.</b>", password_hash=hash_password(PASSWORD)
+        )
     monkeypatch.setitem(server.config["LOUPE"], "catalog", opened)
     yield opened
     opened.close()
@@ -77,7 +79,7 @@ def test_a_viewer_is_not_offered_what_a_viewer_may_not_do(known, settle) -> None
 def test_a_session_that_ends_while_a_page_is_open_says_so_and_shows_the_way_in(known, settle, people) -> None:
     page = known("vera", "/feature/tiny-l0@texts/21")
     settle(page)
-    change_person(people, "vera")
+    end_sessions(people, "vera")
     page.locator("#feature-next").click()
     expect(page.locator("#shell-message")).to_contain_text("You are no longer logged in.")
     page.locator("#shell-message a").click()

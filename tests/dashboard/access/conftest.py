@@ -10,11 +10,11 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from catalog import accounts as kept
 from catalog.catalog import Catalog
+from catalog.people import ROLES, add_person
+from catalog.tokens import make_token
 from dashboard.access.passwords import hash_password
 from dashboard.access.rules import Rules
-from dashboard.access.visitor import ROLES
 
 PASSWORD = "correct horse battery"
 PAGE = {"Accept": "text/html"}
@@ -31,7 +31,7 @@ def people(tmp_path: Path, hashed: str) -> Iterator[Catalog]:
     """A catalog in which each role has a person of its name."""
     opened = Catalog(f"sqlite:///{tmp_path / 'people.sqlite'}")
     for role in ROLES:
-        kept.add_person(opened, role, role.title(), role, hashed)
+        add_person(opened, role, role=role, display_name=role.title(), password_hash=hashed)
     yield opened
     opened.close()
 
@@ -91,8 +91,8 @@ def form_token(client: FlaskClient) -> str:
 def token(people: Catalog) -> Callable[..., dict[str, str]]:
     """Headers with a fresh API token."""
 
-    def call(name: str, role: str = "admin", days: float = 1) -> dict[str, str]:
-        made = kept.add_token(people, name, role, datetime.now(UTC) + timedelta(days=days))
-        return {"Authorization": f"Bearer {made}"}
+    def call(name: str, role: str = "viewer", days: float = 1) -> dict[str, str]:
+        made = make_token(people, name, "a test", role, expires_at=datetime.now(UTC) + timedelta(days=days))
+        return {"Authorization": f"Bearer {made.secret}"}
 
     return call

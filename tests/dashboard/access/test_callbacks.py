@@ -1,7 +1,6 @@
 """Every callback for every kind of visitor, and requests that were forged, relabelled or sent once more."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import dash
@@ -9,7 +8,7 @@ import pytest
 from flask import Flask, g
 from flask.testing import FlaskClient
 
-from catalog.accounts import change_person
+from catalog import people as kept
 from catalog.catalog import Catalog
 from catalog.labels import get_label
 from dashboard.access.callbacks import requires
@@ -177,9 +176,8 @@ def test_a_relabelled_request_still_runs_the_function_that_asks_for_its_role(
         {"changedPropIds": []},
     ):
         answer = client.post(CALLBACKS, json={**edit, **change})
-        assert answer.status_code in (400, 403, 500), change
+        assert (answer.status_code, answer.data) == (204, b"") or answer.status_code >= 400, change
         assert saved(people, store) is None
-    assert client.post(CALLBACKS, json={**edit, "outputs": outputs}).status_code in (400, 403, 500)
 
 
 def test_the_name_of_a_harmless_callback_does_not_carry_a_harmful_one(
@@ -220,7 +218,7 @@ def test_another_sites_request_is_refused_although_it_carries_cookie_and_token(
     assert answer.status_code == 403 and "another site" in answer.get_json()["error"]
 
 
-@pytest.mark.parametrize("end", ["log out", "new password", "disabled", "smaller role"])
+@pytest.mark.parametrize("end", ["log out", "new password", "disabled"])
 def test_a_request_sent_once_more_after_the_session_is_over_is_refused(
     guarded: Flask, edit: dict[str, Any], log_in: Callable[..., FlaskClient], people: Catalog, store: Store, end: str
 ) -> None:
@@ -233,10 +231,18 @@ def test_a_request_sent_once_more_after_the_session_is_over_is_refused(
     if end == "log out":
         assert client.post("/logout").status_code == 303
     else:
-        values = {"new password": {"password_hash": None}, "disabled": {"disabled_at": datetime.now(UTC)}}
-        change_person(people, "labeller", **values.get(end, {"role": "viewer"}))
+        change = {"new password": kept.set_password_hash, "disabled": kept.set_disabled}[end]
+        change(people, "labeller", None if end == "new password" else True)
     assert stolen.post(CALLBACKS, **replay).status_code == 401
     assert saved(people, store) is None
+
+
+def test_a_smaller_role_counts_from_the_next_request(
+    guarded: Flask, edit: dict[str, Any], log_in: Callable[..., FlaskClient], people: Catalog
+) -> None:
+    client = log_in(guarded, "labeller")
+    kept.set_role(people, "labeller", "viewer")
+    assert client.post(CALLBACKS, json=edit).status_code == 403
 
 
 def test_a_cookie_that_another_key_signed_is_worth_nothing(guarded: Flask, log_in: Callable[..., FlaskClient]) -> None:

@@ -1,14 +1,14 @@
 """Who is let in: at a desk of one's own, on a network, with a token, through a proxy, on an open server."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from catalog import accounts as kept
+from catalog import people as kept
+from catalog import tokens
 from catalog.catalog import Catalog
 from dashboard.access import accounts
 from dashboard.access.gate import INSIDE_KEY
@@ -72,9 +72,9 @@ def test_the_first_person_closes_a_running_server(
     monkeypatch.setitem(server.config["LOUPE"], "catalog", catalog)
     monkeypatch.setattr(accounts, "RECHECK_SECONDS", -1.0)
     assert server.test_client().get("/_dash-layout").status_code == 200
-    kept.add_person(catalog, "ada", "", "admin", None)
+    kept.add_person(catalog, "ada", role="viewer")
     assert server.test_client().get("/_dash-layout").status_code == 401
-    kept.change_person(catalog, "ada", disabled_at=datetime.now(UTC))
+    kept.set_disabled(catalog, "ada", True)
     assert server.test_client().get("/_dash-layout").status_code == 401
     catalog.close()
 
@@ -100,8 +100,12 @@ def test_a_token_needs_no_cookie_and_may_do_what_its_role_may(
     client = guarded.test_client()
     assert client.get("/api/v1/stores", headers=token("viewer")).status_code == 200
     edit = {"json": {"name": "by a program", "replaces": None}}
-    assert client.put(label, **edit, headers=token("viewer")).status_code == 403  # the person may not
-    assert client.put(label, **edit, headers=token("labeller", "viewer")).status_code == 403  # the token may not
+    assert client.put(label, **edit, headers=token("viewer")).status_code == 403
+    assert client.put(label, **edit, headers=token("labeller", "viewer")).status_code == 403  # the person might
+    made = token("admin", "labeller")
+    kept.add_person(people, "another", role="admin")
+    kept.set_role(people, "admin", "viewer")
+    assert client.put(label, **edit, headers=made).status_code == 403  # the token might
     saved = client.put(label, **edit, headers={**token("labeller", "labeller"), "Cookie": "loupe_author=Somebody"})
     assert saved.status_code == 200 and saved.get_json()["author"] == "labeller"
     assert "Set-Cookie" not in saved.headers
@@ -113,9 +117,9 @@ def test_a_token_that_is_not_good_is_refused(
 ) -> None:
     headers = token("viewer", days=-1 if why == "over" else 1)
     if why == "revoked":
-        kept.revoke_token(people, kept.tokens(people)[0].sha256)
+        tokens.revoke_token(people, tokens.tokens(people)[0].token_id)
     elif why == "disabled":
-        kept.change_person(people, "viewer", disabled_at=datetime.now(UTC))
+        kept.set_disabled(people, "viewer", True)
     elif why != "over":
         headers = {"Authorization": {"unknown": "Bearer loupe_x", "empty": "Bearer ", "not ascii": "Bearer é"}[why]}
     answer = guarded.test_client().get("/api/v1/stores", headers=headers)
@@ -165,7 +169,7 @@ def test_the_proxy_is_believed_for_itself_and_not_for_who_stands_behind_it(proxi
 def test_who_has_no_role_or_was_disabled_is_told_so(proxied: Callable[..., FlaskClient], people: Catalog) -> None:
     client = proxied("10.0.0.7")
     assert "loupe users add" in client.get("/", headers={"X-User": "stranger"}).get_json()["error"]
-    kept.change_person(people, "viewer", disabled_at=datetime.now(UTC))
+    kept.set_disabled(people, "viewer", True)
     assert client.get("/", headers={"X-User": "viewer"}).status_code == 403
 
 
