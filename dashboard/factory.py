@@ -5,6 +5,8 @@ import contextlib
 import functools
 import hashlib
 import logging
+import os
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,9 @@ import dash
 import flask
 from dash import Dash, dcc, html, set_props
 from markupsafe import escape
-from werkzeug.exceptions import HTTPException
 
 from catalog.catalog import Catalog
-from dashboard import api, bundles, security, shell, urls
+from dashboard import api, bundles, cache, health, limits, metrics, payload, security, shell, trace, urls
 from dashboard.components import empty_state
 from loaders.errors import LoupeError
 from loaders.workspace import Workspace
@@ -51,9 +52,15 @@ def create_app(workspace: Workspace, catalog: Catalog | None = None) -> Dash:
     """Build the dashboard over a workspace; the catalog is the workspace's own unless another one is given."""
     server = flask.Flask("loupe", static_folder=None)
     server.config["LOUPE"] = {"workspace": workspace, "catalog": catalog or Catalog(workspace.catalog_url)}
+    server.secret_key = signing_key()
+    trace.follow_requests(server)
+    limits.limit_requests(server)
+    cache.keep_results(server, workspace)
     bundles.compress_responses(server)
     announce_plotly(server, workspace)
     api.register(server)
+    for address, answer in {"/health": health.ready, "/health/live": health.alive, "/metrics": metrics.metrics}.items():
+        server.add_url_rule(address, view_func=answer)
     app = Dash(
         "loupe",
         server=server,
@@ -72,8 +79,14 @@ def create_app(workspace: Workspace, catalog: Catalog | None = None) -> Dash:
     for page in dash.page_registry.values():
         page["layout"] = with_words_for_errors(page["layout"])
     security.guard(app, server, workspace, [script_hash(THEME_SCRIPT)])
+    payload.refuse_malformed_callbacks(app, server)  # after the guard: who may not ask is told nothing else
     server.register_error_handler(Exception, error_page)
     return app
+
+
+def signing_key() -> str:
+    """What sessions and kept results are signed with: LOUPE_SECRET_KEY, or a key that ends with this server."""
+    return os.environ.get("LOUPE_SECRET_KEY") or secrets.token_hex(32)
 
 
 def announce_plotly(server: flask.Flask, workspace: Workspace) -> None:
@@ -133,12 +146,8 @@ def error_panel(title: str, sentence: str) -> html.Div:
 
 def error_page(error: Exception) -> tuple[flask.Response, int]:
     """A Flask error as a short page (or as JSON to scripts), never as a stack trace."""
-    status, sentence = 500, "Something went wrong; the server's log has the details."
-    if isinstance(error, HTTPException):
-        status, sentence = error.code or 500, error.description or error.name
-    elif isinstance(error, LoupeError):
-        status, sentence = 400, str(error)
-    else:
+    status, sentence = limits.status_and_sentence(error)
+    if sentence == limits.GENERAL:
         log.exception("request failed", exc_info=error)
     if "text/html" not in flask.request.headers.get("Accept", ""):
         return flask.jsonify({"error": sentence}), status

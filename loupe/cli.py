@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
+from dashboard.logs import LOG_FORMATS
 from loaders.errors import BadInput, LoupeError
 from loaders.mirror import is_url
 from loaders.workspace import Workspace
@@ -77,6 +78,7 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
     server = verbs.add_parser("serve", help="serve a workspace")
     server.add_argument("workspace", help="the workspace's directory")
     _server_options(server)
+    _conduct_options(server)
     server.set_defaults(call=_serve)
     api_server.add_verbs(verbs)
     stores.add_verbs(verbs)
@@ -103,6 +105,21 @@ def _server_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=8050, help="port to listen on (default: 8050)")
     parser.add_argument("--workers", type=int, default=1, help="server processes (default: 1)")
     parser.add_argument("--threads", type=int, default=8, help="threads in each (default: 8)")
+
+
+def _conduct_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--log-format",
+        choices=LOG_FORMATS,
+        default="quiet",
+        help="quiet: warnings and errors; text, json: these and a line for each request (default: quiet)",
+    )
+    parser.add_argument(
+        "--grace", type=int, default=30, help="seconds for requests that run when it is told to stop (default: 30)"
+    )
+    parser.add_argument(
+        "--recycle", type=int, default=0, help="requests after which a worker is renewed; 0: never (default: 0)"
+    )
 
 
 def _run_step(module: str) -> Callable[[argparse.Namespace], int]:
@@ -137,10 +154,11 @@ def _demo(parsed: argparse.Namespace) -> int:
 
 
 def _serve(parsed: argparse.Namespace) -> int:
-    from loupe.serving import serve
+    from loupe.serving import Conduct, serve
 
     _require_workspace(parsed.workspace)
-    serve(parsed.workspace, parsed.host, parsed.port, parsed.workers, parsed.threads, _announce(parsed))
+    conduct = Conduct(parsed.log_format, parsed.grace, parsed.recycle)
+    serve(parsed.workspace, parsed.host, parsed.port, parsed.workers, parsed.threads, _announce(parsed), conduct)
     return 0
 
 
