@@ -31,7 +31,7 @@ def status_and_sentence(error: Exception) -> tuple[int, str]:
     """How an error is answered; anything that was not foreseen is a 500 without details."""
     if isinstance(error, HTTPException):
         code = error.code or 500
-        is_general = error.description == type(error).description
+        is_general = code == 415 or error.description == type(error).description
         return code, SENTENCES.get(code, error.name) if is_general else str(error.description)
     if isinstance(error, LoupeError):
         return next((status for kind, status in STATUS.items() if isinstance(error, kind)), 400), str(error)
