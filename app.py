@@ -6,9 +6,9 @@ from pathlib import Path
 
 from flask import Flask
 
+from dashboard.access.gate import INSIDE_KEY
 from dashboard.bundles import compress_ahead
 from dashboard.factory import create_app
-from dashboard.trace import WARMING
 from loaders.errors import BadInput
 from loaders.mirror import is_url
 from loaders.workspace import Workspace
@@ -28,7 +28,7 @@ def create_server(workspace: str | None = None) -> Flask:
     if not is_url(named):
         Path(named).expanduser().mkdir(parents=True, exist_ok=True)
     server = create_app(Workspace(named)).server
-    server.test_client().get("/", environ_overrides={WARMING: True})
+    server.test_client().get("/", environ_overrides={INSIDE_KEY: True})
     return server
 
 

@@ -8,7 +8,7 @@ import brotli
 from flask import Flask, Request, Response, request
 from flask_compress import Compress
 
-from dashboard.trace import WARMING
+from dashboard.access.gate import INSIDE_KEY
 
 BROTLI_QUALITY = 9  # 0.4 s once for plotly.js (4.8 MB), 5 % smaller than the default level
 KEPT_BYTES = 32 * 2**20
@@ -76,10 +76,10 @@ def compress_responses(server: Flask) -> None:
 
 def compress_bundles(server: Flask) -> None:
     """Compress what a page asks for, so that the first visitor does not wait for it (0.9 s)."""
-    client, unseen = server.test_client(), {WARMING: True}
-    page = client.get("/", environ_overrides=unseen).get_data(as_text=True)
+    client, inside = server.test_client(), {INSIDE_KEY: True}
+    page = client.get("/", environ_overrides=inside).get_data(as_text=True)
     for address in [*ASKED_BY_PAGE.findall(page), PLOTLY]:
-        client.get(address, headers={"Accept-Encoding": "br"}, environ_overrides=unseen)
+        client.get(address, headers={"Accept-Encoding": "br"}, environ_overrides=inside)
 
 
 def compress_ahead(server: Flask) -> Thread:

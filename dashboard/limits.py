@@ -4,11 +4,12 @@ from dash.exceptions import DependencyException
 from flask import Flask
 from werkzeug.exceptions import HTTPException
 
+from dashboard.access.errors import Refused, Unknown
 from dashboard.api_json import STATUS
 from loaders.errors import LoupeError
 
-MAX_BODY = 8 * 2**20
-"""Bytes of a request's body: a callback sends back the points that were selected on a map of 20,480 features (2 MB)."""
+MAX_BODY = 32 * 2**20
+"""Bytes of a request's body: a callback sends back the points selected on a map of 20,480 features (2 MB), or a file."""
 MAX_FORM = 64 * 2**10
 """Bytes of a form field held in memory."""
 SENTENCES = {  # instead of Werkzeug's own, which speak of browsers and proxies
@@ -33,6 +34,8 @@ def status_and_sentence(error: Exception) -> tuple[int, str]:
         code = error.code or 500
         is_general = code == 415 or error.description == type(error).description
         return code, SENTENCES.get(code, error.name) if is_general else str(error.description)
+    if isinstance(error, Unknown | Refused):
+        return (401 if isinstance(error, Unknown) else 403), str(error)
     if isinstance(error, LoupeError):
         return next((status for kind, status in STATUS.items() if isinstance(error, kind)), 400), str(error)
     if isinstance(error, DependencyException):  # a script that no component library has

@@ -7,12 +7,11 @@ import uuid
 
 from flask import Flask, Response, g, request, request_started
 
+from dashboard.access.gate import INSIDE_KEY
 from dashboard.logs import REQUESTS
 from dashboard.metrics import CALLBACK_SECONDS, IN_FLIGHT, REQUEST_SECONDS
 
 HEADER = "X-Request-ID"
-WARMING = "loupe.warming"
-"""Set in the WSGI environment of requests that the server makes itself: they are neither counted nor logged."""
 GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 NO_ROUTE = "(none)"
@@ -40,7 +39,7 @@ def route() -> str:
 
 
 def _start(server: Flask, **_: object) -> None:
-    if WARMING not in request.environ:
+    if INSIDE_KEY not in request.environ:  # what the server asks itself is neither counted nor logged
         g.started = time.perf_counter()
         IN_FLIGHT.inc()
 

@@ -13,7 +13,21 @@ from dashboard.logs import LOG_FORMATS
 from loaders.errors import BadInput, LoupeError
 from loaders.mirror import is_url
 from loaders.workspace import Workspace
-from loupe import add, advice, api_server, arguments, formats, hub, neuronpedia, questions, run_checks, stores, weights
+from loupe import (
+    add,
+    advice,
+    api_server,
+    arguments,
+    door,
+    formats,
+    hub,
+    neuronpedia,
+    questions,
+    run_checks,
+    stores,
+    users,
+    weights,
+)
 
 STEPS = {  # verb: (module, one line of help)
     "dataset": ("precompute.dataset", "text, JSONL, CSV or Parquet -> tokens and metadata"),
@@ -90,6 +104,7 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
     run_checks.add_verbs(verbs)
     advice.add_verbs(verbs)
     weights.add_verbs(verbs)
+    users.add_verbs(verbs)
     for verb, (module, text) in STEPS.items():
         step = verbs.add_parser(verb, help=text, description=text)
         step.set_defaults(call=_run_step(module))
@@ -105,6 +120,7 @@ def _server_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=8050, help="port to listen on (default: 8050)")
     parser.add_argument("--workers", type=int, default=1, help="server processes (default: 1)")
     parser.add_argument("--threads", type=int, default=8, help="threads in each (default: 8)")
+    door.add_options(parser)
 
 
 def _conduct_options(parser: argparse.ArgumentParser) -> None:
@@ -157,6 +173,7 @@ def _serve(parsed: argparse.Namespace) -> int:
     from loupe.serving import Conduct, serve
 
     _require_workspace(parsed.workspace)
+    door.settle(parsed)
     conduct = Conduct(parsed.log_format, parsed.grace, parsed.recycle)
     serve(parsed.workspace, parsed.host, parsed.port, parsed.workers, parsed.threads, _announce(parsed), conduct)
     return 0

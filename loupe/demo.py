@@ -8,6 +8,7 @@ from pathlib import Path
 
 from loaders.errors import LoupeError
 from loaders.workspace import Workspace
+from loupe import door
 from loupe.serving import serve
 
 PLAN = ("plan", "Plan the demo", 0)
@@ -40,6 +41,7 @@ def run_demo(directory: str, model: str) -> int:
 def serve_demo(parsed: argparse.Namespace) -> int:
     """Serve the workspace while a second process fills it; stopping the server stops the pipeline, resumably."""
     Path(parsed.workspace).mkdir(parents=True, exist_ok=True)
+    door.settle(parsed)
     pipeline: list[subprocess.Popen[bytes]] = []
 
     def start_pipeline(server: object) -> None:

@@ -7,6 +7,7 @@ from dash import ClientsideFunction, Input, Output, State, callback, clientside_
 
 from catalog.labels import labels_of
 from dashboard import feature_labels, urls
+from dashboard.access.visitor import visitor
 from dashboard.cache import remembered
 from dashboard.components import empty_state
 from dashboard.components.feature_header import Facts, feature_header
@@ -81,7 +82,7 @@ def _page(store: Store, feature: int, facts: Facts, words: list[Any], query: dic
             feature_header(feature, where, label, facts, layers, step_links(store, feature, view), words),
             html.Div(first, id="feature-first", className="grid is-even"),
             *lower_screens(store, feature, view, columns),
-            label_editor(label, author(), f"#{feature} of {store.sae_id}"),
+            label_editor(label, author(), f"#{feature} of {store.sae_id}", is_known=visitor().is_person),
         ],
         className="page feature-page",
     )

@@ -233,7 +233,7 @@ def test_depth_counts_lists_and_objects_and_stops_early(levels: int, depth: int)
 
 def test_a_body_beyond_the_limit_is_refused(client: FlaskClient) -> None:
     answer = post(client, b" " * (limits.MAX_BODY + 1))
-    assert answer.status_code == 413 and "8 MiB" in answer.get_json()["error"]
+    assert answer.status_code == 413 and "32 MiB" in answer.get_json()["error"]
 
 
 @pytest.mark.parametrize(
