@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from dashboard.logs import LOG_FORMATS
 from loaders.errors import BadInput, LoupeError
@@ -187,5 +188,9 @@ def _require_workspace(directory: str) -> None:
         raise BadInput(f"There is no workspace at '{directory}'. Build one with `loupe demo` or `loupe build`.")
 
 
-def _announce(parsed: argparse.Namespace) -> Callable[[object], None]:
-    return lambda server: print(f"Loupe is at http://{parsed.host}:{parsed.port} (Ctrl-C stops it)", flush=True)
+def _announce(parsed: argparse.Namespace) -> Callable[[Any], None]:
+    def say(arbiter: Any) -> None:
+        port = arbiter.LISTENERS[0].sock.getsockname()[1]
+        print(f"Loupe is at http://{parsed.host}:{port} (Ctrl-C stops it)", flush=True)
+
+    return say

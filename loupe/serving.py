@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shutil
 import socket
 import tempfile
 from collections.abc import Callable
@@ -89,9 +90,13 @@ def serve(
         return server
 
     os.environ["LOUPE_WORKSPACE"] = workspace
-    with tempfile.TemporaryDirectory(prefix="loupe-metrics-") as metrics:
-        os.environ[METRICS_DIR] = metrics
+    os.environ[METRICS_DIR] = tempfile.mkdtemp(prefix="loupe-metrics-")
+    owner = os.getpid()
+    try:
         serve_threaded(create, host, port, workers, threads, when_ready, conduct)
+    finally:
+        if os.getpid() == owner:  # a worker that ends leaves by this way too, and the others still count
+            shutil.rmtree(os.environ.pop(METRICS_DIR), ignore_errors=True)
 
 
 def serve_threaded(
