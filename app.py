@@ -29,7 +29,6 @@ def create_server(workspace: str | None = None) -> Flask:
         Path(named).expanduser().mkdir(parents=True, exist_ok=True)
     server = create_app(Workspace(named)).server
     server.test_client().get("/", environ_overrides={INSIDE_KEY: True})
-    compress_ahead(server)
     return server
 
 
@@ -40,7 +39,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8050)
     parser.add_argument("--host", default="127.0.0.1")
     given = parser.parse_args()
-    create_server(given.workspace).run(host=given.host, port=given.port, threaded=True)
+    server = create_server(given.workspace)
+    compress_ahead(server)
+    server.run(host=given.host, port=given.port, threaded=True)
 
 
 if __name__ == "__main__":

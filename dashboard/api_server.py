@@ -6,7 +6,7 @@ from flask import Flask, Response, current_app
 from werkzeug.exceptions import Conflict, HTTPException, NotFound
 
 from catalog.catalog import Catalog
-from dashboard import api, bundles, security
+from dashboard import api, bundles, limits, security
 from dashboard.access import gate
 from dashboard.access.rules import Rules, read_rules
 from dashboard.api_json import answer_http_error
@@ -42,6 +42,7 @@ def create_api_server(
         "store": store_id,
         "rules": rules or read_rules(),
     }
+    limits.limit_requests(server)
     security.refuse_other_sites(server)
     gate.install(server)
     bundles.compress_responses(server)

@@ -4,21 +4,20 @@ import logging
 
 import flask
 from markupsafe import escape
-from werkzeug.exceptions import HTTPException
 
 from dashboard import urls
-from dashboard.access.errors import Refused, Unknown
-from loaders.errors import LoupeError
+from dashboard.limits import GENERAL, status_and_sentence
 
 TITLES = {
     401: "Nobody is logged in",
     403: "This is not open to you",
     404: "There is nothing here",
+    405: "That cannot be done here",
     413: "That is too large",
     429: "Too many tries",
+    500: "Something went wrong",
     503: "The catalog cannot be reached",
 }
-TOO_LARGE = "The request is too large for this server: send less at once."
 PAGE = """<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>{title} · Loupe</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>
@@ -34,14 +33,10 @@ log = logging.getLogger("loupe")
 
 def error_page(error: Exception) -> flask.Response:
     """Answer to an error that a request ended in, never with a stack trace."""
-    if isinstance(error, HTTPException):
-        status = error.code or 500
-        return answer_refused(status, TOO_LARGE if status == 413 else error.description or error.name)
-    if isinstance(error, LoupeError):
-        status = 401 if isinstance(error, Unknown) else 403 if isinstance(error, Refused) else 400
-        return answer_refused(status, str(error))
-    log.exception("request failed", exc_info=error)
-    return answer_refused(500, "Something went wrong; the server's log has the details.")
+    status, sentence = status_and_sentence(error)
+    if sentence == GENERAL:
+        log.exception("request failed", exc_info=error)
+    return answer_refused(status, sentence)
 
 
 def answer_refused(status: int, sentence: str) -> flask.Response:

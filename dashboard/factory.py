@@ -12,7 +12,7 @@ import flask
 from dash import Dash, dcc, html, set_props
 
 from catalog.catalog import Catalog
-from dashboard import api, bundles, security, shell, urls
+from dashboard import api, bundles, cache, health, limits, metrics, payload, security, shell, trace, urls
 from dashboard.access import gate, login
 from dashboard.access.errors import Refused, Unknown
 from dashboard.access.rules import Rules, read_rules
@@ -50,12 +50,18 @@ def create_app(workspace: Workspace, catalog: Catalog | None = None, rules: Rule
         "catalog": catalog or Catalog(workspace.catalog_url),
         "rules": rules or read_rules(),
     }
+    trace.follow_requests(server)
+    limits.limit_requests(server)
     security.refuse_other_sites(server)
     gate.install(server)
+    cache.keep_results(server, workspace)
     bundles.compress_responses(server)
     announce_plotly(server, workspace)
     login.register(server)
     api.register(server)
+    server.add_url_rule("/health", "health", health.ready)
+    server.add_url_rule("/health/live", "health_live", health.alive)
+    server.add_url_rule("/metrics", "metrics", metrics.metrics)
     app = Dash(
         "loupe",
         server=server,
@@ -74,6 +80,7 @@ def create_app(workspace: Workspace, catalog: Catalog | None = None, rules: Rule
     for page in dash.page_registry.values():
         page["layout"] = with_words_for_errors(page["layout"])
     security.guard_pages(app, server, workspace, [script_hash(THEME_SCRIPT)])
+    payload.refuse_malformed_callbacks(app, server)  # after the gate: who may not ask is told nothing else
     server.register_error_handler(Exception, error_page)
     return app
 

@@ -14,7 +14,6 @@ if TYPE_CHECKING:  # the activation server uses this module and runs without Das
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
 GL_FEATURES = 10_000  # above this the Explorer's map needs WebGL, whose shaders plotly.js builds with `new Function`
-LARGEST_BODY = 32 * 2**20
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
@@ -41,8 +40,7 @@ def guard_pages(app: Dash, server: Flask, workspace: Workspace, inline_scripts: 
 
 
 def refuse_other_sites(server: Flask) -> None:
-    """Add security headers to every response, refuse writing requests of other sites' pages and bodies without end."""
-    server.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
+    """Add security headers to every response and refuse writing requests of other sites' pages."""
 
     @server.before_request
     def refuse_cross_site() -> None:

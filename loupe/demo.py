@@ -1,6 +1,7 @@
 """`loupe demo`: the server starts at once in this process, the pipeline works behind it in another."""
 
 import argparse
+import os
 import signal
 import subprocess
 import sys
@@ -43,6 +44,7 @@ def serve_demo(parsed: argparse.Namespace) -> int:
     Path(parsed.workspace).mkdir(parents=True, exist_ok=True)
     door.settle(parsed)
     pipeline: list[subprocess.Popen[bytes]] = []
+    owner = os.getpid()
 
     def start_pipeline(server: object) -> None:
         print(f"Loupe is at http://{parsed.host}:{parsed.port}; the pages fill while the pipeline runs.", flush=True)
@@ -62,7 +64,7 @@ def serve_demo(parsed: argparse.Namespace) -> int:
     try:
         serve(parsed.workspace, parsed.host, parsed.port, parsed.workers, parsed.threads, start_pipeline)
     finally:
-        for process in pipeline:
+        for process in pipeline if os.getpid() == owner else []:  # a worker that ends leaves by this way too
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
             process.wait()

@@ -14,8 +14,9 @@ from dashboard.access.visitor import INSIDE, LOCAL, NOBODY, Visitor, require
 from dashboard.error_page import answer_refused
 from loaders.errors import LoupeError
 
-OPEN = frozenset({"access.login", "access.log_in", "access.style", "health"})
-"""Endpoints for everybody: the log-in page, its style, and whether the server lives. Nothing else is open."""
+LOGIN = frozenset({"access.login", "access.log_in"})
+NOT_ASKED = frozenset({"access.style", "health", "health_live"})
+"""Beside the log-in page the only endpoints for everybody: its style, and whether the server lives, catalog or not."""
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CALLBACKS = "/_dash-update-component"
@@ -46,10 +47,13 @@ def rules_of(server: Flask) -> Rules:
 
 def check() -> Any:
     """None to let the request through, or the answer that keeps it out."""
+    if request.endpoint in NOT_ASKED:
+        g.loupe_visitor = NOBODY
+        return None
     try:
         asking = identify(rules_of(current_app))
         g.loupe_visitor = asking or NOBODY
-        if request.endpoint in OPEN:
+        if request.endpoint in LOGIN:
             return None
         if asking is None:
             raise Unknown("Nobody is logged in: log in, or send a token as 'Authorization: Bearer ...'.")

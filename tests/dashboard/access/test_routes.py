@@ -40,10 +40,13 @@ ROUTES = {  # (method, rule): who gets in
     ("PUT", "/api/v1/stores/<store_id>/features/<feature>/label"): LABELS,
     ("GET", "/api/v1/stores/<store_id>/vocab"): SEEN,
     ("GET", "/assets/<path:filename>"): SEEN,
+    ("GET", "/health"): OPEN,
+    ("GET", "/health/live"): OPEN,
     ("GET", "/login"): OPEN,
     ("POST", "/login"): OPEN,
     ("GET", "/login.css"): OPEN,
     ("POST", "/logout"): CALLED,
+    ("GET", "/metrics"): SEEN,
 }
 KEPT_OUT = {  # (kind, visitor): the gate's status; everybody else is let through to the route itself
     **{(kind, "anonymous"): 401 for kind in (SEEN, CALLED, LABELS)},
@@ -108,7 +111,7 @@ def test_other_methods_are_no_way_round_the_gate(guarded: Flask, store: Store) -
     client = guarded.test_client()
     for _, rule in ROUTES:
         for method in ("HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE", "GEt"):
-            if not rule.startswith("/login"):
+            if not rule.startswith(("/login", "/health")):
                 answer = client.open(filled(rule, store), method=method)
                 assert answer.status_code == 401, (method, rule)
                 assert "Allow" not in answer.headers
