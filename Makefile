@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo serve install test check bench bench-stores bench-training compat screenshots browser services clean
+.PHONY: demo serve install test check bench bench-stores bench-server bench-training compat screenshots browser services clean
 
 demo: install ## build the demo workspace and serve it at once
 	$(BIN)/loupe demo --workspace $(WORKSPACE) --port $(PORT) --model $(MODEL)
@@ -59,6 +59,9 @@ bench: $(VENV)/installed-dev browser ## every measured figure, into benchmarks/r
 
 bench-stores: $(VENV)/installed-dev .venv-peers/installed ## stores and loaders, beside SAEDashboard: about 12 minutes
 	$(BIN)/python -m benchmarks.stores
+
+bench-server: $(VENV)/installed-dev browser ## 50 people clicking, writers through kills, a restart under load: 3 quiet minutes
+	$(BIN)/python -m benchmarks.server --workspace $(WORKSPACE)
 
 .venv-peers/installed: ## SAEDashboard in an environment of its own, as it wants older packages
 	$(PYTHON) -m venv .venv-peers

@@ -1,6 +1,7 @@
 """`loupe demo`: the server starts at once in this process, the pipeline works behind it in another."""
 
 import argparse
+import os
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from loaders.errors import LoupeError
 from loaders.workspace import Workspace
+from loupe import door
 from loupe.serving import serve
 
 PLAN = ("plan", "Plan the demo", 0)
@@ -40,7 +42,9 @@ def run_demo(directory: str, model: str) -> int:
 def serve_demo(parsed: argparse.Namespace) -> int:
     """Serve the workspace while a second process fills it; stopping the server stops the pipeline, resumably."""
     Path(parsed.workspace).mkdir(parents=True, exist_ok=True)
+    door.settle(parsed)
     pipeline: list[subprocess.Popen[bytes]] = []
+    owner = os.getpid()
 
     def start_pipeline(server: object) -> None:
         print(f"Loupe is at http://{parsed.host}:{parsed.port}; the pages fill while the pipeline runs.", flush=True)
@@ -60,7 +64,7 @@ def serve_demo(parsed: argparse.Namespace) -> int:
     try:
         serve(parsed.workspace, parsed.host, parsed.port, parsed.workers, parsed.threads, start_pipeline)
     finally:
-        for process in pipeline:
+        for process in pipeline if os.getpid() == owner else []:  # a worker that ends leaves by this way too
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
             process.wait()
