@@ -28,7 +28,7 @@ from loaders.workspace import Workspace
 
 PEOPLE, CLICKING_S, WORKERS = 50, 60, 2
 WRITERS, EDITS = 20, 500
-KILL_EVERY_S, RESTARTING_S = 2.0, 20.0
+KILL_EVERY_S, RESTARTING_S, SETTLE_S = 2.0, 20.0, 120.0
 
 
 class Server:
@@ -84,9 +84,9 @@ def record(browser: Browser, address: str, store: str) -> Recorded:
     watch, bodies = Watch(page), list[dict[str, Any]]()
     page.on("request", lambda request: bodies.append(request.post_data_json) if CALLBACK in request.url else None)
     page.goto(f"{address}/explorer/{store}")
-    watch.settle(60)
+    watch.settle(SETTLE_S)
     page.close()
-    return Recorded(store, 1, bodies, record_callbacks(browser, address, store, 1))
+    return Recorded(store, 1, bodies, record_callbacks(browser, address, store, 1, SETTLE_S))
 
 
 def latencies(clicks: list[Answered]) -> dict[str, Any]:
