@@ -42,12 +42,12 @@ class Server:
         self.process = subprocess.Popen(command, env=environment)
         self.wait_until(lambda: answers(self.address + "/health/live"))
 
-    def wait_until(self, claim: Callable[[], bool], limit_s: float = 90) -> None:
+    def wait_until(self, claim: Callable[[], bool], limit_s: float = 600) -> None:
         deadline = time.monotonic() + limit_s
         while not claim():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise BadInput("The server ended or did not do what it was told in time; see its message above.")
-            time.sleep(0.02)
+            time.sleep(0.1)
 
     def workers(self) -> set[int]:
         return {child.pid for child in psutil.Process(self.process.pid).children()}
@@ -192,8 +192,9 @@ def main() -> None:
     parsed = parser.parse_args()
     store = Workspace(parsed.workspace).store_ids()[-1]
     features = Workspace(parsed.workspace).open_store(store).features
-    with serving(parsed.workspace) as (server, _), chromium() as browser:
-        recorded = record(browser, server.address, store)
+    if parsed.only != "writing":
+        with serving(parsed.workspace) as (server, _), chromium() as browser:
+            recorded = record(browser, server.address, store)
     parts: dict[str, Callable[[], dict[str, Any]]] = {
         "clicking": lambda: measure_clicking(parsed.workspace, recorded, features, parsed.seconds),
         "writing": lambda: measure_writing(parsed.workspace, store, parsed.edits),
