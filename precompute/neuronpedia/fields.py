@@ -1,6 +1,5 @@
 """The bundle's rows by their field names, as Neuronpedia's database has them, and what ids and paths may look like."""
 
-import hashlib
 import re
 from typing import Any
 
@@ -71,20 +70,6 @@ ACTIVATION: dict[str, Any] = {
     "binContains": None,
     "qualifyingTokenIndex": None,
 }
-EXPLANATION: dict[str, Any] = {
-    "id": None,
-    "modelId": None,
-    "layer": None,
-    "index": None,
-    "description": None,
-    "authorId": None,
-    "embedding": None,
-    "triggeredById": None,
-    "typeName": None,
-    "explanationModelName": None,
-    "notes": None,
-    "createdAt": None,
-}
 NEEDED = {  # without these a row says nothing
     "features": (
         "modelId",
@@ -138,11 +123,6 @@ def hook_name(hook: str) -> str | None:
         if found := pattern.fullmatch(hook):
             return name.format(found[1])
     return None
-
-
-def row_id(*parts: object) -> str:
-    """A stable id of 25 characters, the form of Neuronpedia's own: the same row of the same store gets the same id."""
-    return "c" + hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:24]
 
 
 def short(value: float) -> float:
