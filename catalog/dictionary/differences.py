@@ -3,18 +3,10 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from catalog.dictionary.entry import EMPTY, TEXT_FIELDS, Dictionary, Entry
-
-
-class Saved(Protocol):
-    """The newest version of a label as the catalog has it; a cleared one has an empty name."""
-
-    name: str
-    notes: str
-    author: str
-    version: int
+from catalog.labels import Label
 
 
 class Change(NamedTuple):
@@ -61,12 +53,20 @@ class Differences(NamedTuple):
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def texts_of(label: Any) -> dict[str, Any]:
-    """The fields of a saved label that a file can state."""
-    return {field: getattr(label, field) for field in TEXT_FIELDS}
+def texts_of(label: Label) -> dict[str, Any]:
+    """What a saved label says, in the fields of a file."""
+    place = label.evidence
+    parts = [] if place is None else [place.store, place.context, *([] if place.position is None else [place.position])]
+    return {
+        "name": label.name,
+        "category": label.category,
+        "notes": label.notes,
+        "confidence": label.confidence,
+        "evidence": "/".join(map(str, parts)),
+    }
 
 
-def compare(found: Dictionary, current: Mapping[int, Saved]) -> Differences:
+def compare(found: Dictionary, current: Mapping[int, Label]) -> Differences:
     """Compare a file with the newest version of every label, cleared ones included; nothing is changed."""
     result = Differences([], [], [], [])
     for feature, entry in sorted(found.entries.items()):
@@ -85,7 +85,7 @@ def compare(found: Dictionary, current: Mapping[int, Saved]) -> Differences:
     return result
 
 
-def _conflict(label: Saved, entry: Entry) -> str:
+def _conflict(label: Label, entry: Entry) -> str:
     if entry.version is not None and entry.version != label.version:
         return f"the file was written from version {entry.version}; {label.author} saved version {label.version} since"
     if not label.name and entry.version is None:

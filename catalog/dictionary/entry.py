@@ -7,7 +7,7 @@ TEXT_FIELDS = ("name", "category", "notes", "confidence", "evidence")
 """The fields of a label that a file may state; `values` of an entry holds those that it does state."""
 
 EMPTY: dict[str, Any] = {"name": "", "category": "", "notes": "", "confidence": None, "evidence": ""}
-"""A label that says nothing. Evidence is a place in a store: `<store>/<context>/<position>`."""
+"""A label that says nothing. Evidence is a place in a store: `<store>/<context>` or `<store>/<context>/<position>`."""
 
 
 class Entry(NamedTuple):

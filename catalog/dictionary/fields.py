@@ -8,11 +8,10 @@ from typing import Any
 
 from catalog.dictionary.node import Node
 from catalog.dictionary.problems import Problems
-from catalog.labels import AUTHOR_LIMIT, NAME_LIMIT, NOTES_LIMIT
+from catalog.labels import AUTHOR_LIMIT, CATEGORY_LIMIT, NAME_LIMIT, NOTES_LIMIT
 
-CATEGORY_LIMIT = 100
 LIMITS = {"name": NAME_LIMIT, "category": CATEGORY_LIMIT, "notes": NOTES_LIMIT, "author": AUTHOR_LIMIT}
-EVIDENCE = re.compile(r"[a-z0-9._-]{1,200}@[a-z0-9._-]{1,200}/[0-9]{1,10}/[0-9]{1,10}")
+EVIDENCE = re.compile(r"[a-z0-9._-]{1,200}@[a-z0-9._-]{1,200}/[0-9]{1,10}(?:/[0-9]{1,10})?")
 MOST_VERSIONS = 2**31
 
 
@@ -52,7 +51,7 @@ def text_of(node: Node, field: str, problems: Problems) -> str | None:
 
 
 def evidence_of(node: Node, problems: Problems) -> str | None:
-    """The place in a store that shows what the label says, `<store>/<context>/<position>`; empty where there is none."""
+    """The place in a store that shows what the label says, `<store>/<context>[/<position>]`; empty where there is none."""
     if node.kind == "nothing" or node.value == "":
         return ""
     if node.kind != "text" or not EVIDENCE.fullmatch(node.value):

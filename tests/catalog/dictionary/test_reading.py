@@ -168,7 +168,7 @@ PLANTED = [
     ("json", '"nodes"', f'"{"x" * 10_001}"', 8, "notes may have at most 10,000 characters: found 10,001"),
     ("json", '"nodes"', '"a\\u0000"', 8, "notes may not hold control characters: found U+0000"),
     ("json", '"tactical"', "7", 7, "category must be a text: found the number 7"),
-    ("json", '"tactical"', f'"{"x" * 101}"', 7, "category may have at most 100 characters: found 101"),
+    ("json", '"tactical"', f'"{"x" * 61}"', 7, "category may have at most 60 characters: found 61"),
     ("json", '{"name": "graphs"}', '{"name": "g", "evidence": "here"}', 11, "evidence must be a place such as"),
     ("json", "0.5", "1.5", 9, "confidence must be a number from 0 to 1: found the number 1.5"),
     ("json", "0.5", '"high"', 9, "confidence must be a number from 0 to 1: found the text 'high'"),
@@ -236,7 +236,7 @@ def test_a_planted_error_is_named_with_its_line(kind: str, old: str, new: str, l
 
 
 def test_all_errors_are_named_at_once_by_line() -> None:
-    text = JSON.replace('"trees"', "7").replace("0.5", "1.5").replace('"4"', '"64"').replace('"tactical"', '7')
+    text = JSON.replace('"trees"', "7").replace("0.5", "1.5").replace('"4"', '"64"').replace('"tactical"', "7")
     assert [line for line, _ in refusal(text)] == [6, 7, 9, 11]
 
 
