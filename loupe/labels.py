@@ -9,16 +9,17 @@ from typing import Any
 
 from catalog.dictionary.differences import Differences, compare
 from catalog.dictionary.importing import Importer, apply_differences, entries_of, newest_of
+from catalog.dictionary.neuronpedia import CREATOR_ID, Place, place_of
 from catalog.dictionary.problems import FileRefused
 from catalog.dictionary.reading import FORMATS, read_dictionary
-from catalog.dictionary.writing import TYPES, WRITERS, Place, pack, to_explanations
+from catalog.dictionary.writing import SUFFIXES, TYPES, pack, write_dictionary
 from loaders.errors import BadInput
 from loaders.sae import SaeRecord
 from loaders.workspace import Workspace
 from loupe import labels_carry, labels_text
 from loupe.catalogs import open_catalog, sae_of
 from loupe.model_facts import as_json
-from precompute.neuronpedia.fields import CREATOR_ID, layer_of, require_name, source_id
+from precompute.neuronpedia.fields import require_name
 
 CONFLICTS = ("refuse", "keep", "replace")
 MOST_BYTES = 256 << 20
@@ -37,7 +38,7 @@ def add_verbs(verbs: Any) -> None:
     leave.add_argument("--history", action="store_true", help="older versions as well")
     leave.add_argument("--force", action="store_true", help="replace the file where it is there")
     leave.add_argument("--model-id", help="neuronpedia: the model's id there (default: its id here)")
-    leave.add_argument("--source-id", help="neuronpedia: the source's id there (default: <layer>-<SAE>)")
+    leave.add_argument("--source-id", help="neuronpedia: the source's id there (default: <layer>-<set>)")
     leave.add_argument("--creator-id", default=CREATOR_ID, help="neuronpedia: id of the user who explains")
     bring = _add(own, "import", "a dictionary file -> labels; shows what it would change, --apply does it", _import)
     bring.add_argument("sae", metavar="SAE", help="id of the SAE, or of a store of it")
@@ -70,8 +71,7 @@ def _export(parsed: argparse.Namespace) -> int:
         raise BadInput(f"'{target}' exists already. Choose another name, or add --force to replace it.")
     with open_catalog(workspace) as catalog:
         entries = entries_of(catalog, str(source.fingerprint), parsed.history) if catalog else []
-    explain = kind == "neuronpedia"
-    data = to_explanations(entries, source, _place(parsed, record)) if explain else WRITERS[kind](entries, source)
+    data = write_dictionary(kind, entries, source, _place(parsed, record))
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         temporary.write_bytes(pack(data) if target.suffix == ".gz" else data)
@@ -85,15 +85,15 @@ def _export(parsed: argparse.Namespace) -> int:
 
 
 def _format_of(target: Path) -> str:
-    suffix = Path(target.name.removesuffix(".gz")).suffix.lower()
-    return {".csv": "csv", ".yaml": "yaml", ".yml": "yaml", ".jsonl": "neuronpedia"}.get(suffix, "json")
+    suffix = Path(target.name.removesuffix(".gz")).suffix.lower().replace(".yml", ".yaml")
+    return next((kind for kind, own in SUFFIXES.items() if own == suffix), "json")
 
 
 def _place(parsed: argparse.Namespace, record: SaeRecord) -> Place:
+    """The names that the command gives, or those that `loupe neuronpedia export` would."""
     known = record.metadata
-    layer = layer_of(str(known.get("hook_name") or known.get("hook") or ""))
-    source = parsed.source_id or (source_id(layer, record.id) if layer is not None else record.id)
-    model = parsed.model_id or str(known.get("model_id") or known.get("model_name") or "model")
+    usual = place_of(known.get("model_id"), str(known.get("hook_name")), str(known.get("set") or record.id))
+    model, source = parsed.model_id or usual.model, parsed.source_id or usual.source
     return Place(require_name("model id", model), require_name("source id", source), parsed.creator_id)
 
 

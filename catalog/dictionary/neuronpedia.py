@@ -31,6 +31,33 @@ EXPLANATION: dict[str, Any] = dict.fromkeys(
 """A row's fields, null where nothing is known."""
 MOMENT = "%Y-%m-%dT%H:%M:%S.000Z"
 NOBODY = "neuronpedia"
+CREATOR_ID = "clkht01d40000jv08hvalcvly"
+"""The user id that Neuronpedia's own converter writes: its tables refuse rows of users that they do not know."""
+
+
+class Place(NamedTuple):
+    """What Neuronpedia calls an SAE: ids of its model and of its source (`3-res-16k`), and of the user who explains."""
+
+    model: str
+    source: str
+    creator: str = CREATOR_ID
+
+
+def source_id(layer: int, set_name: str, suffix: str | None = None) -> str:
+    """`{layer}-{set}` or `{layer}-{set}__{suffix}`."""
+    return f"{layer}-{set_name}" + (f"__{suffix}" if suffix else "")
+
+
+def layer_of(hook: str) -> int | None:
+    """The block's number in a hook point's name, or None where it has none."""
+    numbers = [part for part in hook.split(".") if part.isdigit()]
+    return int(numbers[0]) if numbers else None
+
+
+def place_of(model: str | None, hook: str, set_name: str) -> Place:
+    """The ids that a bundle gets where nobody names others."""
+    layer = layer_of(hook)
+    return Place(model or "model", set_name if layer is None else source_id(layer, set_name))
 
 
 class Offered(NamedTuple):

@@ -6,20 +6,12 @@ import io
 import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from catalog.dictionary.csv_rows import COLUMNS, guard
 from catalog.dictionary.documents import FORMAT_VERSION
 from catalog.dictionary.entry import TEXT_FIELDS, Entry, Source
-from catalog.dictionary.neuronpedia import explanation_row
-
-
-class Place(NamedTuple):
-    """What Neuronpedia calls the SAE: ids of its model and of its source (`3-res-16k`), and of the user who explains."""
-
-    model: str
-    source: str
-    creator: str
+from catalog.dictionary.neuronpedia import Place, explanation_row
 
 
 def to_json(entries: Sequence[Entry], source: Source) -> bytes:
@@ -65,6 +57,13 @@ def pack(data: bytes) -> bytes:
 
 WRITERS: dict[str, Callable[[Sequence[Entry], Source], bytes]] = {"json": to_json, "csv": to_csv, "yaml": to_yaml}
 """By the name of the format; Neuronpedia's needs a place as well."""
+
+
+def write_dictionary(kind: str, entries: Sequence[Entry], source: Source, place: Place) -> bytes:
+    """The file's bytes in one of the formats of TYPES."""
+    return to_explanations(entries, source, place) if kind == "neuronpedia" else WRITERS[kind](entries, source)
+
+
 TYPES = {
     "json": "application/json",
     "csv": "text/csv",
@@ -72,6 +71,7 @@ TYPES = {
     "neuronpedia": "application/x-ndjson",
 }
 """Media type of each format that can be written."""
+SUFFIXES = {"json": ".json", "csv": ".csv", "yaml": ".yaml", "neuronpedia": ".jsonl"}
 
 
 def _document(entries: Sequence[Entry], source: Source) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from catalog.dictionary.neuronpedia import MOMENT, explanation_row
+from catalog.dictionary.neuronpedia import MOMENT, explanation_row, layer_of, source_id
 from catalog.labels import Label
 from loaders.errors import BadInput
 from loaders.manifest import file_sha256
@@ -18,9 +18,7 @@ from precompute.neuronpedia.directions import Directions, read_directions
 from precompute.neuronpedia.fields import (
     ROWS_PER_BATCH,
     hook_name,
-    layer_of,
     require_name,
-    source_id,
 )
 from precompute.neuronpedia.files import SIDECAR, UNFINISHED, dump, write_lines, write_rows
 from precompute.neuronpedia.logits import Head, model_folder, model_here, read_head

@@ -8,8 +8,6 @@ from loaders.errors import BadInput
 ROWS_PER_BATCH = 1024
 BATCH = re.compile(r"batch-(\d{1,9})\.jsonl(\.gz)?")
 NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-CREATOR_ID = "clkht01d40000jv08hvalcvly"
-"""The user id that Neuronpedia's own converter writes: its tables refuse rows of users that they do not know."""
 
 FEATURE: dict[str, Any] = {  # field: what it holds where nothing is known
     "modelId": None,
@@ -104,17 +102,6 @@ def require_name(what: str, name: str) -> str:
     if not NAME.fullmatch(name):
         raise BadInput(f"The {what} {name[:80]!r} cannot name a folder: use letters, digits, '.', '_' and '-'.")
     return name
-
-
-def source_id(layer: int, set_name: str, suffix: str | None = None) -> str:
-    """`{layer}-{set}` or `{layer}-{set}__{suffix}`."""
-    return f"{layer}-{set_name}" + (f"__{suffix}" if suffix else "")
-
-
-def layer_of(hook: str) -> int | None:
-    """The block's number in a hook point's name, or None where it has none."""
-    numbers = [part for part in hook.split(".") if part.isdigit()]
-    return int(numbers[0]) if numbers else None
 
 
 def hook_name(hook: str) -> str | None:

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog.dictionary.entry import Dictionary, Entry
+from catalog.dictionary.neuronpedia import Place
 from catalog.dictionary.problems import MOST, FileRefused
 from catalog.dictionary.reading import FORMATS, read_dictionary
-from catalog.dictionary.writing import WRITERS, Place, to_explanations
+from catalog.dictionary.writing import WRITERS, to_explanations
 from loaders.errors import BadInput
 from tests.catalog.dictionary.strategies import SOURCE
 

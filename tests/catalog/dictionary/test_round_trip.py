@@ -9,8 +9,9 @@ import yaml
 from hypothesis import given, settings
 
 from catalog.dictionary.entry import Entry, Source
+from catalog.dictionary.neuronpedia import Place
 from catalog.dictionary.reading import read_dictionary
-from catalog.dictionary.writing import WRITERS, Place, pack, to_csv, to_explanations, to_json, to_yaml
+from catalog.dictionary.writing import WRITERS, pack, to_csv, to_explanations, to_json, to_yaml
 from tests.catalog.dictionary.strategies import FEATURES, SOURCE, entries, without_lines
 
 PLACE = Place("gpt2-small", "3-res-jb", "nobody")
