@@ -106,7 +106,7 @@ def _recognise(text: str) -> Callable[[int, Problems], Dictionary]:
 def _recognise_json(text: str) -> Callable[[int, Problems], Dictionary]:
     first = text.lstrip().split("\n", 1)[0]
     try:
-        is_row = neuronpedia.is_explanation(parse_json(first))
+        is_row = '"description"' in first and neuronpedia.is_explanation(parse_json(first))
     except Unreadable:
         is_row = False
     if is_row:
