@@ -22,6 +22,7 @@ from loupe import (
     door,
     formats,
     hub,
+    labels,
     neuronpedia,
     questions,
     run_checks,
@@ -101,6 +102,7 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
     add.add_verbs(verbs)
     hub.add_verbs(verbs)
     neuronpedia.add_verbs(verbs)
+    labels.add_verbs(verbs)
     questions.add_verbs(verbs)
     run_checks.add_verbs(verbs)
     advice.add_verbs(verbs)
