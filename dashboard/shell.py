@@ -6,7 +6,7 @@ import dash_bootstrap_components as dbc
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update, page_container
 
 from catalog.jobs import jobs
-from dashboard import context, urls
+from dashboard import context, presenter, urls
 from dashboard.components import icon, kbd
 from loaders.workspace import Workspace
 
@@ -18,9 +18,11 @@ KEYS = (
     ("r", "Feature page: a random feature"),
     ("e", "Feature page: edit the label"),
     ("↑ ↓ Enter", "Explorer: move in the table, open the feature"),
+    ("← →", "Presentation: previous, next step; a clicker's Page keys do the same"),
+    ("n", "Presentation: notes of this step"),
     ("t", "Switch between light and dark"),
     ("?", "This list"),
-    ("Esc", "Close, or leave a field"),
+    ("Esc", "Close, leave a field or a presentation"),
 )
 
 
@@ -46,6 +48,7 @@ def layout() -> html.Div:
             dbc.Alert(id="shell-message", is_open=False, dismissable=True, duration=12_000, color="warning"),
             html.Main(page_container, id="main", tabIndex=-1),
             _key_list(),
+            *presenter.layout(),
         ],
         className="frame",
     )
@@ -90,6 +93,10 @@ def _top_bar() -> html.Header:
                 ],
                 className="top-author",
                 title="Signs the labels that you save from this browser",
+            ),
+            html.Button(
+                icon("list-add"), className="icon-button", title="Add this view to a playlist",
+                **{"data-action": "add-view", "aria-label": "Add this view to a playlist"},
             ),
             html.Button(
                 icon("keyboard"), className="icon-button", title="Keys (?)",
@@ -169,6 +176,7 @@ def is_busy() -> bool:
 
 def register(app: Dash) -> None:
     """Add the shell's callbacks to an app."""
+    presenter.register(app)
 
     @app.callback(
         Output("shell-store", "options"),

@@ -88,6 +88,10 @@ class Mirror:
                 self._copy_changed(name)
                 self._listed[name] = time.monotonic()
 
+    def names(self, kind: str) -> list[str]:
+        """What lies directly below `<url>/<kind>`."""
+        return self._list(kind)
+
     def _list(self, kind: str) -> list[str]:
         try:
             found = self._files.ls(f"{self._path}/{kind}", detail=False, refresh=True)
