@@ -5,9 +5,13 @@
     "use strict";
 
     const FORM = /^([a-z0-9][a-z0-9._-]{0,79}):([1-9]\d{0,3})$/; // as in dashboard/urls.py
+    const QUICK_MS = 300; // presses closer than this leaf through the steps, and only the last one is opened
     let data = null; // the playlist as the server knows it
+    let turnedAt = 0;
+    let opening = null; // the timer of the step that is about to be opened
     let at = read();
     let isNoted = false;
+    let said = ""; // about the last turn
 
     function read() {
         const found = FORM.exec(new URLSearchParams(window.location.search).get("present") || "");
@@ -42,13 +46,16 @@
             const url = keep(new URL(window.location.href));
             window.history.replaceState(window.history.state, "", url.pathname + url.search + url.hash);
         }
-        update("");
+        follow();
     }
 
-    function update(said) {
+    // The address has changed.
+    function follow() {
+        window.clearTimeout(opening);
+        opening = null;
         at = read();
         document.documentElement.classList.toggle("is-presenting", at !== null);
-        draw(said);
+        draw();
     }
 
     function text(id, words) {
@@ -58,7 +65,7 @@
         }
     }
 
-    function draw(said) {
+    function draw() {
         const bar = part("bar");
         if (!at || !bar) {
             return;
@@ -86,7 +93,7 @@
         const skipped = [];
         for (let place = at.step + direction; place >= 1 && place <= list.length; place += direction) {
             if (!list[place - 1].problem) {
-                return {step: list[place - 1], skipped: skipped};
+                return {step: list[place - 1], place: place, skipped: skipped};
             }
             skipped.push("Step " + place + " skipped: " + list[place - 1].problem);
         }
@@ -97,33 +104,49 @@
     function isAway() {
         const step = steps()[at.step - 1];
         const path = (href) => decodeURIComponent(new URL(href, window.location.origin).pathname);
-        return Boolean(step) && !step.problem && path(step.href) !== path(window.location.href);
+        return Boolean(step) && !step.problem && opening === null && path(step.href) !== path(window.location.href);
     }
 
-    function open(href, said) {
-        window.loupe.go(href);
-        update(said);
+    function open(href) {
+        window.loupe.go(href); // which calls followLink
     }
 
     function turn(direction) {
+        said = "";
         if (direction < 0 && isAway()) {
-            open(steps()[at.step - 1].href, "");
+            open(steps()[at.step - 1].href);
             return;
         }
         const found = find(direction);
+        const end = direction > 0 ? "This is the last step." : "This is the first step.";
+        said = found.skipped.join(" ") || (found.step || !steps().length ? "" : end);
         if (found.step) {
-            open(found.step.href, found.skipped.join(" "));
+            turnTo(found.place);
         } else {
-            const end = direction > 0 ? "This is the last step." : "This is the first step.";
-            update(found.skipped.join(" ") || (steps().length ? end : ""));
+            draw();
         }
     }
 
-    function jump(place) {
+    function turnTo(place) {
+        const href = steps()[place - 1].href;
+        const isQuick = Date.now() - turnedAt < QUICK_MS;
+        turnedAt = Date.now();
+        at.step = place;
+        window.clearTimeout(opening);
+        if (isQuick) {
+            opening = window.setTimeout(() => open(href), QUICK_MS);
+            draw();
+        } else {
+            open(href);
+        }
+    }
+
+    function jump(isFirst) {
         const list = steps();
-        if (list.length) {
-            at.step = place === "first" ? 0 : list.length + 1;
-            turn(place === "first" ? 1 : -1);
+        const place = isFirst ? list.findIndex((step) => !step.problem) : list.findLastIndex((step) => !step.problem);
+        if (place >= 0) {
+            said = "";
+            turnTo(place + 1);
         }
     }
 
@@ -131,12 +154,11 @@
         const href = plain();
         at = null; // or the address would be completed again
         window.loupe.go(href);
-        update("");
     }
 
     function toggleNote() {
         isNoted = !isNoted;
-        draw("");
+        draw();
     }
 
     const ACTIONS = {previous: () => turn(-1), next: () => turn(1), note: toggleNote, leave: leave};
@@ -152,7 +174,7 @@
         }
         const isBusy = event.target.closest("input, [role=grid], [role=slider], .ag-popup, .ag-root-wrapper") !== null;
         const always = {PageDown: () => turn(1), PageUp: () => turn(-1)};
-        const free = {ArrowRight: () => turn(1), ArrowLeft: () => turn(-1), Home: () => jump("first"), End: () => jump("last"), Escape: leave};
+        const free = {ArrowRight: () => turn(1), ArrowLeft: () => turn(-1), Home: () => jump(true), End: () => jump(false), Escape: leave};
         const action = always[event.key] || (isBusy ? null : free[event.key]);
         if (action) {
             event.preventDefault();
@@ -176,14 +198,14 @@
     function show(found) {
         if (found) {
             data = found;
-            update("");
+            draw();
             fetchAhead();
         }
         return window.dash_clientside.no_update;
     }
 
     function wanted(_search, _path, known) {
-        update("");
+        draw();
         const name = at ? at.name : null; // null in between: the playlist may be another one when it is presented again
         return name === (known || null) ? window.dash_clientside.no_update : name;
     }
@@ -196,10 +218,10 @@
     });
     window.addEventListener("keydown", press, true);
     window.addEventListener("_dashprivate_pushstate", followLink);
-    window.addEventListener("popstate", () => update(""));
-    update("");
+    window.addEventListener("popstate", follow);
+    follow();
 
-    window.loupe = Object.assign(window.loupe || {}, {keepPresenting: keep, plainView: plain, present: (href) => open(href, "")});
+    window.loupe = Object.assign(window.loupe || {}, {keepPresenting: keep, plainView: plain, present: open});
     const root = (window.dash_clientside = window.dash_clientside || {});
     root.presenter = Object.assign(root.presenter || {}, {show: show, wanted: wanted});
 })();

@@ -81,7 +81,9 @@ def check_playlist(playlist: Playlist) -> Playlist:
         parts = urlsplit(step.url)
         is_here = step.url.startswith("/") and not step.url.startswith(("//", "/\\")) and not parts.netloc
         if not is_here or not step.url.isprintable():
-            raise BadInput(f"step {place}: url must be a path of this site such as /training, found {_shown(step.url)}.")
+            raise BadInput(
+                f"step {place}: url must be a path of this site such as /training, found {_shown(step.url)}."
+            )
     return playlist
 
 

@@ -3,13 +3,9 @@
 from typing import Any, NamedTuple
 
 from catalog.playlists import Playlist, read_playlist
-from dashboard import bundles, urls
+from dashboard import urls
 from loaders.errors import FeatureNotFound, LoupeError
 from loaders.workspace import Workspace
-
-
-DRAWING = (bundles.PLOTLY, "/_dash-component-suites/dash_ag_grid/async-community.js")
-"""What draws figures and tables, fetched while the first step is looked at."""
 
 
 class ShownStep(NamedTuple):
@@ -62,6 +58,6 @@ def bar_data(workspace: Workspace, name: str) -> dict[str, Any]:
     try:
         playlist = read_playlist(workspace.playlist_path(name))
     except LoupeError as error:
-        return {"name": name, "steps": [], "error": str(error), "scripts": []}
+        return {"name": name, "steps": [], "error": str(error)}
     steps = [step._asdict() for step in shown_steps(workspace, name, playlist)]
-    return {"name": name, "steps": steps, "error": "", "scripts": DRAWING}
+    return {"name": name, "steps": steps, "error": ""}

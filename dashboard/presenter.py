@@ -5,12 +5,15 @@ from typing import Any
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 
 from catalog.playlists import Playlist, Step, read_playlist, with_step
-from dashboard import context, urls
+from dashboard import bundles, context, urls
 from dashboard.components.presenter import PlaylistLine, add_view_dialog, presenter_bar
 from dashboard.playlist_change import change
 from dashboard.presentation import bar_data, first_href, problem, shown_steps
 from loaders.errors import BadInput, LoupeError
 from loaders.workspace import Workspace, slug
+
+DRAWING = (bundles.PLOTLY, "/_dash-component-suites/dash_ag_grid/async-community.js")
+"""What draws figures and tables, fetched while the first step is looked at."""
 
 
 def layout() -> list[Any]:
@@ -74,7 +77,7 @@ def register(app: Dash) -> None:
     )
     def follow(name: str | None, *_: Any) -> Any:
         """The steps of the playlist that is presented."""
-        return bar_data(context.workspace(), name) if name else no_update
+        return {**bar_data(context.workspace(), name), "scripts": DRAWING} if name else no_update
 
     app.clientside_callback(
         ClientsideFunction("presenter", "show"), Output("presenter-bar", "data-shown"), Input("presenter-data", "data")
@@ -119,5 +122,7 @@ def register(app: Dash) -> None:
         return [clicks, place], "", [*words, "."], True, "success"
 
     app.clientside_callback(
-        ClientsideFunction("playlist", "close"), Output("playlist-dialog", "data-closed"), Input("playlist-saved", "data")
+        ClientsideFunction("playlist", "close"),
+        Output("playlist-dialog", "data-closed"),
+        Input("playlist-saved", "data"),
     )

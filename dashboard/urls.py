@@ -69,7 +69,9 @@ def presented(href: str, playlist: str, step: int) -> str:
 def view(href: str) -> str:
     """The view that an address shows, on this site and outside of a presentation: path and query without `present`."""
     parts = urlsplit(href.strip())
-    return _join(parts.path or "/", {name: value for name, value in read_query(parts.query).items() if name != "present"})
+    return _join(
+        parts.path or "/", {name: value for name, value in read_query(parts.query).items() if name != "present"}
+    )
 
 
 def read_presented(search: str | None) -> tuple[str, int] | None:

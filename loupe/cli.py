@@ -12,7 +12,20 @@ from types import FrameType
 from loaders.errors import BadInput, LoupeError
 from loaders.mirror import is_url
 from loaders.workspace import Workspace
-from loupe import add, advice, api_server, arguments, formats, hub, neuronpedia, questions, run_checks, stores, weights
+from loupe import (
+    add,
+    advice,
+    api_server,
+    arguments,
+    formats,
+    hub,
+    neuronpedia,
+    playlist,
+    questions,
+    run_checks,
+    stores,
+    weights,
+)
 
 STEPS = {  # verb: (module, one line of help)
     "dataset": ("precompute.dataset", "text, JSONL, CSV or Parquet -> tokens and metadata"),
@@ -84,6 +97,7 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
     add.add_verbs(verbs)
     hub.add_verbs(verbs)
     neuronpedia.add_verbs(verbs)
+    playlist.add_verbs(verbs)
     questions.add_verbs(verbs)
     run_checks.add_verbs(verbs)
     advice.add_verbs(verbs)

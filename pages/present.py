@@ -5,15 +5,15 @@ from typing import Any
 import dash
 from dash import ClientsideFunction, Input, Output, State, callback, clientside_callback, dcc, html, no_update
 
-from catalog.playlists import Playlist, read_playlist, with_step_moved, without_step
+from catalog.playlists import Playlist, read_playlist
 from dashboard import urls
 from dashboard.components import empty_state, icon, panel, plural
 from dashboard.components.presenter import playlist_links
 from dashboard.context import workspace
-from dashboard.playlist_change import change
+from dashboard.playlist_change import rearrange
 from dashboard.presentation import first_href, shown_steps
 from dashboard.presenter import playlist_lines
-from loaders.errors import BadInput, LoupeError
+from loaders.errors import LoupeError
 
 HOW = "Open a view and press the button with the list and the plus in the top bar, or run "
 
@@ -90,18 +90,8 @@ def change_steps(asked: dict[str, Any] | None, shown: dict[str, Any]) -> Any:
     """Move or remove the step that was asked for; refused where somebody else has changed the playlist meanwhile."""
     if not asked:
         return no_update, no_update
-    made = change(shown["name"], lambda there: _changed(there, asked, shown))
+    made = rearrange(shown["name"], asked, shown["steps"])
     return _data(shown["name"], made), _counted(shown_steps(workspace(), shown["name"], made))
-
-
-def _changed(there: Playlist | None, asked: dict[str, Any], shown: dict[str, Any]) -> Playlist:
-    seen = [(step["url"], step["title"], step["note"]) for step in shown["steps"]]
-    if there is None or [tuple(step) for step in there.steps] != seen:
-        raise BadInput("Somebody has changed this playlist meanwhile. Load the page anew and repeat your change.")
-    place = int(asked["step"])
-    if asked["how"] == "remove":
-        return without_step(there, place)
-    return with_step_moved(there, place, place - 1 if asked["how"] == "up" else place + 1)
 
 
 clientside_callback(
