@@ -47,7 +47,7 @@ def test_a_clicker_leads_through_what_is_there_and_escape_leaves(page: Page) -> 
     page.keyboard.press("PageDown")
     at(page, 3, FEATURE, "A feature")
     expect(page.locator("#presenter-said")).to_contain_text("Step 2 skipped: There is no store 'gone@texts'")
-    expect(page.locator("#feature-title")).to_contain_text("#3")
+    expect(page.locator("main h1")).to_contain_text("#3")
     page.keyboard.press("n")
     expect(page.locator("#presenter-note")).to_have_text("Say <b>this</b>.")
     page.wait_for_timeout(350)  # a quick press would leaf on
@@ -88,7 +88,7 @@ def test_quick_presses_leaf_to_where_the_last_one_leads(page: Page) -> None:
 
 
 def test_a_playlist_that_is_gone_says_so_and_can_be_left(page: Page) -> None:
-    page.goto("/training?present=gone:1")
+    page.goto("/?present=gone:1")
     expect(page.locator("#presenter-said")).to_contain_text("There is no playlist 'gone'.")
     page.get_by_role("button", name="Leave the presentation").click()
     expect(page.locator(".rail")).to_be_visible()
@@ -96,7 +96,7 @@ def test_a_playlist_that_is_gone_says_so_and_can_be_left(page: Page) -> None:
 
 def test_a_view_is_added_from_the_top_bar_and_its_steps_put_in_order(page: Page, workspace: Workspace) -> None:
     page.goto(urls.feature(STORE, 5, scale="log"))
-    expect(page.locator("#feature-title")).to_contain_text("#5")
+    expect(page.locator("main h1")).to_contain_text("#5")
     page.get_by_role("button", name="Add this view to a playlist").click()
     expect(page.locator("#playlist-title")).to_have_value(re.compile("#5"))
     page.get_by_role("button", name="Add", exact=True).click()
