@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Pool, create_engine, event, insert, inspect, select, text
+from sqlalchemy import Connection, Engine, Pool, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
 from sqlalchemy.orm import Session
 
 from catalog.errors import CatalogTooNew, CatalogUnavailable
-from catalog.records import SCHEMA_VERSION, Record, SchemaVersionRecord
+from catalog.migrating import migrate, version_of
+from catalog.records import SCHEMA_VERSION, Record
 from loaders.errors import BadInput
 
 BUSY_SECONDS = 30
@@ -81,25 +82,30 @@ class Catalog:
         if self._engine.dialect.name == "sqlite":
             _use_wal(self._engine)
         with self._engine.connect() as connection:
-            version = _version(connection)
-        if version is None:
-            with self._engine.execution_options(loupe_writes=True).begin() as connection:
-                if connection.dialect.name == "postgresql":
-                    connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": CREATION_LOCK})
-                version = _version(connection)  # another process may have been quicker
-                if version is None:
-                    Record.metadata.create_all(connection)
-                    connection.execute(insert(SchemaVersionRecord).values(id=1, version=SCHEMA_VERSION))
+            version = version_of(connection)
+        if version is None or version < SCHEMA_VERSION:
+            with self._change_tables() as connection:
+                version = version_of(connection) or 0  # another process may have been quicker
+                if version < SCHEMA_VERSION:
+                    migrate(connection)
                     version = SCHEMA_VERSION
         if version > SCHEMA_VERSION:
             raise CatalogTooNew(self.url, version, SCHEMA_VERSION)
+
+    @contextmanager
+    def _change_tables(self) -> Iterator[Connection]:
+        """A transaction that is the only one to change tables, in whatever process."""
+        with self._engine.execution_options(loupe_writes=True).begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": CREATION_LOCK})
+            yield connection
 
     def _forget_connections(self) -> None:
         _abandoned_pools.append(self._engine.pool)
         self._engine.dispose(close=False)
 
 
-def get_or_add(session: Session, new: R, key: str) -> R:
+def get_or_add(session: Session, new: R, key: Any) -> R:
     """The record under `key`, locked for this transaction; `new` is inserted where there is none yet."""
     kind = type(new)
     found = session.get(kind, key, with_for_update=True)
@@ -144,7 +150,7 @@ def _make_engine(url: URL) -> Engine:
     except (ImportError, NoSuchModuleError) as error:
         raise BadInput(
             f"The database driver of '{url.drivername}' is not installed: "
-            "run `pip install psycopg[binary]` and use postgresql+psycopg://."
+            "run `pip install -e .[postgres]` and use postgresql+psycopg://."
         ) from error
     event.listen(engine, "connect", _on_connect)
     event.listen(engine, "begin", _on_begin)
@@ -177,12 +183,6 @@ def _use_wal(engine: Engine) -> None:
         finally:
             connection.close()
         time.sleep(0.02)
-
-
-def _version(connection: Connection) -> int | None:
-    if not inspect(connection).has_table(SchemaVersionRecord.__tablename__):
-        return None
-    return connection.scalar(select(SchemaVersionRecord.version))
 
 
 def _explain(url: str, error: DBAPIError) -> str:

@@ -1,5 +1,6 @@
 """The frame around every page: rail, top bar (store, search, author, theme), messages, key list, shared polling."""
 
+import json
 from typing import Any
 
 import dash_bootstrap_components as dbc
@@ -112,11 +113,11 @@ def _top_bar() -> html.Header:
 
 
 def _key_list() -> html.Dialog:
-    rows = [html.Tr([html.Td(kbd(keys.split())), html.Td(words)]) for keys, words in KEYS]
+    """A dialog whose list `assets/keys.js` writes when it is first asked for, so that no page pays for its components."""
     return html.Dialog(
         [
             html.H2("Keys"),
-            html.Table(html.Tbody(rows), className="key-list"),
+            html.Div(className="key-list", **{"data-keys": json.dumps(KEYS)}),
             html.Button("Close", className="button", **{"data-action": "close-keys"}),
         ],
         id="shell-keys",

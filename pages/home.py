@@ -103,8 +103,8 @@ def _start(store: str, found: list[SaeSet]) -> Any:
         ("table", "Explore the features", f"Sort, filter and map every feature of {store}.", urls.explorer(store)),
         ("graph-up", "Watch the training", "Curves of every run, live while one trains.", urls.training()),
     ]
-    several = next((one for one in found if sum(row.store is not None for row in one.rows) > 1), None)
-    if several is not None:
+    several = next((one for one in found if one.id and sum(row.store is not None for row in one.rows) > 1), None)
+    if several is not None and several.id is not None:
         links.append(
             (
                 "layers",
@@ -129,7 +129,7 @@ def _set_panel(one: SaeSet) -> Any:
         for row in one.rows
     ]  # fmt: skip
     note = f"{plural(len(lines), 'SAE')} of {one.model} on {one.dataset}"
-    return sae_table(one.id, note, lines)
+    return sae_table(one.id or (lines[0].name if len(lines) == 1 else "SAEs that stand alone"), note, lines)
 
 
 @callback(

@@ -41,15 +41,22 @@ class Processes:
 
     def gather(self, own: Tensor) -> Tensor:
         """`own` [n] of every process, one after the other; all are equally long."""
+        if self.size == 1:
+            return own
         parts = [torch.empty_like(own) for _ in range(self.size)]
         dist.all_gather(parts, own.contiguous())
         return torch.cat(parts)
 
-    def from_first(self, own: Tensor) -> Tensor:
-        """What the first process holds, in place of each other's `own` of the same shape."""
-        if self.size > 1:
-            dist.broadcast(own, 0)
-        return own
+    def take(self, own: Tensor, places: Tensor) -> Tensor:
+        """Rows `places` [n] of all `own` [rows, width], one process's after the other's, as every process sees them."""
+        if self.size == 1:
+            return own[places]
+        places = places - self.rank * len(own)
+        is_own = (places >= 0) & (places < len(own))
+        found = own.new_zeros(len(places), own.shape[1])
+        found[is_own] = own[places[is_own]]
+        dist.all_reduce(found)  # one summand is no zero: exact
+        return found
 
     def wait(self) -> None:
         """Go on when all have come here."""

@@ -19,6 +19,7 @@ from precompute.progress import Step
 from precompute.rows import Rows
 from precompute.run_record import RunRecord
 from precompute.sae_files import write_sae
+from precompute.saes.dense_step import with_parameters
 from precompute.saes.sae import Sae, fold_normalisation
 from precompute.snapshots import log_spaced, write_snapshot
 from precompute.trackers import Local, Tracker, make_trackers, replay
@@ -111,7 +112,7 @@ class Session:
         self._recent = []
 
     def folded(self) -> Sae:
-        """The SAE of this step on rows in the model's own units."""
+        """The SAE of this step on rows in the model's own units, on the trainer's device."""
         return fold_normalisation(self.trainer.finished(self.rows.sample), self.rows.mean, self.rows.scale)
 
     def state(self) -> dict[str, Any]:
@@ -163,7 +164,7 @@ class Session:
             },
             "quality": quality,
         }
-        write_sae(self.directory, sae, metadata)
+        write_sae(self.directory, with_parameters(sae, {k: v.cpu() for k, v in sae.parameters.items()}), metadata)
         self.record.update(config.steps, quality)
         self.record.is_complete = True
 
