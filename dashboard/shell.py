@@ -7,7 +7,7 @@ import dash_bootstrap_components as dbc
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update, page_container
 
 from catalog.jobs import jobs
-from dashboard import context, urls
+from dashboard import context, presenter, urls
 from dashboard.access import gate
 from dashboard.access.visitor import Visitor, visitor
 from dashboard.components import icon, kbd
@@ -22,9 +22,11 @@ KEYS = (
     ("r", "Feature page: a random feature"),
     ("e", "Feature page: edit the label"),
     ("↑ ↓ Enter", "Explorer: move in the table, open the feature"),
+    ("← →", "Presentation: previous, next step; a clicker's Page keys do the same"),
+    ("n", "Presentation: notes of this step"),
     ("t", "Switch between light and dark"),
     ("?", "This list"),
-    ("Esc", "Close, or leave a field"),
+    ("Esc", "Close, leave a field or a presentation"),
 )
 
 
@@ -51,6 +53,7 @@ def layout() -> html.Div:
             dbc.Alert(id="shell-message", is_open=False, dismissable=True, duration=12_000, color="warning"),
             html.Main([read_only_banner() if asking.is_read_only else None, page_container], id="main", tabIndex=-1),
             _key_list(),
+            *presenter.layout(),
         ],
         className="frame" if asking.may("labeller") else "frame is-looking",
     )
@@ -79,6 +82,10 @@ def _top_bar(asking: Visitor, csrf: str) -> html.Header:
                 role="search",
             ),
             _who(asking, csrf),
+            html.Button(
+                icon("list-add"), className="icon-button writes", title="Add this view to a playlist",
+                **{"data-action": "add-view", "aria-label": "Add this view to a playlist"},
+            ),
             html.Button(
                 icon("keyboard"), className="icon-button", title="Keys (?)",
                 **{"data-action": "keys", "aria-label": "Show the keys"},
@@ -166,6 +173,7 @@ def is_busy() -> bool:
 
 def register(app: Dash) -> None:
     """Add the shell's callbacks to an app."""
+    presenter.register(app)
 
     @app.callback(
         Output("shell-store", "options"),

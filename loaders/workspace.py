@@ -16,6 +16,7 @@ from loaders.snapshots import FOLDER, snapshot_name, snapshot_steps, steps_of
 from loaders.store import Store
 
 STORE_ID = re.compile(r"(?=.{3,255}$)[a-z0-9._-]+@[a-z0-9._-]+")  # at most what a directory's name may be
+PLAYLIST_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
 
 
 def slug(text: str) -> str:
@@ -77,6 +78,19 @@ class Workspace:
         if self._mirror:
             self._mirror.fetch_file(name)
         return self.root / name
+
+    def playlist_path(self, name: str) -> Path:
+        """Where a playlist lies or will lie; raises BadInput for what is no name."""
+        if not PLAYLIST_NAME.fullmatch(name):
+            raise BadInput(f"{name[:80]!r} is no name of a playlist: wanted up to 80 of [a-z0-9._-].")
+        return self.file(f"playlists/{name}.json")
+
+    def playlist_names(self) -> list[str]:
+        """Names of the playlists, sorted."""
+        folder = self.root / "playlists"
+        names = self._mirror.names("playlists") if self._mirror else os.listdir(folder) if folder.is_dir() else []
+        stems = (name.removesuffix(".json") for name in names if name.endswith(".json"))
+        return sorted(stem for stem in stems if PLAYLIST_NAME.fullmatch(stem))
 
     def store_ids(self) -> list[str]:
         """Ids of the published stores, sorted."""

@@ -24,6 +24,7 @@ from loupe import (
     hub,
     labels,
     neuronpedia,
+    playlist,
     questions,
     run_checks,
     stores,
@@ -103,6 +104,7 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
     hub.add_verbs(verbs)
     neuronpedia.add_verbs(verbs)
     labels.add_verbs(verbs)
+    playlist.add_verbs(verbs)
     questions.add_verbs(verbs)
     run_checks.add_verbs(verbs)
     advice.add_verbs(verbs)
