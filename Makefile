@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo serve install test check bench bench-stores bench-training compat screenshots browser clean
+.PHONY: demo serve install test check bench bench-stores bench-training compat screenshots browser services clean
 
 demo: install ## build the demo workspace and serve it at once
 	$(BIN)/loupe demo --workspace $(WORKSPACE) --port $(PORT) --model $(MODEL)
@@ -37,7 +37,15 @@ browser: ## Chromium for the browser tests, where the package manager may instal
 	     $$SUDO apt-get update -qq && $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium chromium-driver fonts-dejavu-core >/dev/null; } \
 	|| echo "Chromium could not be installed here: the browser tests will say what to install."
 
-test: $(VENV)/installed-dev browser
+services: ## PostgreSQL and Redis for the tests, where the package manager may install them; none is started as a system service
+	@{ command -v redis-server && { command -v postgres || ls /usr/lib/postgresql/*/bin/postgres; }; } >/dev/null 2>&1 \
+	|| { SUDO=; [ "$$(id -u)" = 0 ] || SUDO='sudo -n'; POLICY=/usr/sbin/policy-rc.d; MADE=; \
+	     [ -e $$POLICY ] || { printf '#!/bin/sh\nexit 101\n' | $$SUDO tee $$POLICY >/dev/null && $$SUDO chmod +x $$POLICY && MADE=yes; }; \
+	     $$SUDO apt-get update -qq && $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql redis-server >/dev/null; \
+	     STATUS=$$?; [ -z "$$MADE" ] || $$SUDO rm -f $$POLICY; [ $$STATUS = 0 ]; } \
+	|| echo "PostgreSQL and Redis could not be installed here: the tests that need them will say what to install."
+
+test: $(VENV)/installed-dev browser services
 	$(BIN)/python -m pytest
 
 check: $(VENV)/installed-dev

@@ -16,6 +16,7 @@ from loaders.store import Store
 from loaders.workspace import Workspace
 from precompute import build
 from precompute.progress import Progress
+from tests.postgres import Postgres
 
 MODULES = ("json", "random", "argparse", "statistics", "textwrap", "string", "shutil", "pathlib", "zipfile", "calendar")
 LAYERS = ("encoder.layer.0", "encoder.layer.1")
@@ -56,6 +57,14 @@ def write_encoder(folder: Path, texts: Path) -> Path:
     shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
     BertModel(BertConfig(vocab_size=len(tokenizer), max_position_embeddings=64, **shape)).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """The one PostgreSQL server of the session; `make_database` gives each test a database of its own."""
+    running = Postgres()
+    yield running
+    running.close()
 
 
 @pytest.fixture(scope="session")
