@@ -12,7 +12,20 @@ from types import FrameType
 from loaders.errors import BadInput, LoupeError
 from loaders.mirror import is_url
 from loaders.workspace import Workspace
-from loupe import add, advice, api_server, arguments, formats, hub, neuronpedia, questions, run_checks, stores, weights
+from loupe import (
+    add,
+    advice,
+    api_server,
+    arguments,
+    catalog_verbs,
+    formats,
+    hub,
+    neuronpedia,
+    questions,
+    run_checks,
+    stores,
+    weights,
+)
 
 STEPS = {  # verb: (module, one line of help)
     "dataset": ("precompute.dataset", "text, JSONL, CSV or Parquet -> tokens and metadata"),
@@ -80,6 +93,7 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
     server.set_defaults(call=_serve)
     api_server.add_verbs(verbs)
     stores.add_verbs(verbs)
+    catalog_verbs.add_verbs(verbs)
     formats.add_verbs(verbs)
     add.add_verbs(verbs)
     hub.add_verbs(verbs)
