@@ -48,5 +48,9 @@ class StaleEdits(LoupeError):
         self.stale = stale
 
 
+class BackupDamaged(LoupeError):
+    """A backup does not hold what it says it holds; nothing was changed."""
+
+
 class NotThere(LoupeError):
     """The person, token, list or review that was named is not in the catalog."""

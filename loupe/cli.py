@@ -19,6 +19,7 @@ from loupe import (
     advice,
     api_server,
     arguments,
+    catalog_verbs,
     door,
     formats,
     hub,
@@ -99,6 +100,7 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
     server.set_defaults(call=_serve)
     api_server.add_verbs(verbs)
     stores.add_verbs(verbs)
+    catalog_verbs.add_verbs(verbs)
     formats.add_verbs(verbs)
     add.add_verbs(verbs)
     hub.add_verbs(verbs)
