@@ -28,7 +28,7 @@ from loaders.workspace import Workspace
 
 PEOPLE, CLICKING_S, WORKERS = 50, 60, 2
 WRITERS, EDITS = 20, 500
-KILL_EVERY_S, RESTARTING_S = 2.0, 20.0
+KILL_EVERY_S, RESTARTING_S, SETTLE_S = 2.0, 20.0, 120.0
 
 
 class Server:
@@ -42,12 +42,12 @@ class Server:
         self.process = subprocess.Popen(command, env=environment)
         self.wait_until(lambda: answers(self.address + "/health/live"))
 
-    def wait_until(self, claim: Callable[[], bool], limit_s: float = 90) -> None:
+    def wait_until(self, claim: Callable[[], bool], limit_s: float = 600) -> None:
         deadline = time.monotonic() + limit_s
         while not claim():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise BadInput("The server ended or did not do what it was told in time; see its message above.")
-            time.sleep(0.02)
+            time.sleep(0.1)
 
     def workers(self) -> set[int]:
         return {child.pid for child in psutil.Process(self.process.pid).children()}
@@ -84,9 +84,9 @@ def record(browser: Browser, address: str, store: str) -> Recorded:
     watch, bodies = Watch(page), list[dict[str, Any]]()
     page.on("request", lambda request: bodies.append(request.post_data_json) if CALLBACK in request.url else None)
     page.goto(f"{address}/explorer/{store}")
-    watch.settle(60)
+    watch.settle(SETTLE_S)
     page.close()
-    return Recorded(store, 1, bodies, record_callbacks(browser, address, store, 1))
+    return Recorded(store, 1, bodies, record_callbacks(browser, address, store, 1, SETTLE_S))
 
 
 def latencies(clicks: list[Answered]) -> dict[str, Any]:
@@ -192,8 +192,9 @@ def main() -> None:
     parsed = parser.parse_args()
     store = Workspace(parsed.workspace).store_ids()[-1]
     features = Workspace(parsed.workspace).open_store(store).features
-    with serving(parsed.workspace) as (server, _), chromium() as browser:
-        recorded = record(browser, server.address, store)
+    if parsed.only != "writing":
+        with serving(parsed.workspace) as (server, _), chromium() as browser:
+            recorded = record(browser, server.address, store)
     parts: dict[str, Callable[[], dict[str, Any]]] = {
         "clicking": lambda: measure_clicking(parsed.workspace, recorded, features, parsed.seconds),
         "writing": lambda: measure_writing(parsed.workspace, store, parsed.edits),

@@ -1,6 +1,7 @@
 """Brings a catalog's tables from one version to another with Alembic, on a connection whose transaction the caller owns."""
 
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from sqlalchemy import Connection, inspect, select
@@ -10,6 +11,8 @@ from catalog.records import SCHEMA_VERSION, SchemaVersionRecord
 SCRIPTS = Path(__file__).parent / "migrations"
 BOOKS = "alembic_version"
 """Alembic's own table. What counts is `schema_version`, which Loupe's first catalogs have and older Loupes refuse by."""
+
+_one_at_a_time = Lock()  # Alembic's context is one for the whole process
 
 
 def version_of(connection: Connection) -> int | None:
@@ -25,12 +28,13 @@ def migrate(connection: Connection, version: int = SCHEMA_VERSION) -> None:
 
     found = version_of(connection)
     config = _config(connection)
-    if found is not None and not inspect(connection).has_table(BOOKS):  # made before there were migrations
-        command.stamp(config, str(found))
-    if (found or 0) < version:
-        command.upgrade(config, str(version))
-    elif (found or 0) > version:
-        command.downgrade(config, str(version))
+    with _one_at_a_time:
+        if found is not None and not inspect(connection).has_table(BOOKS):  # made before there were migrations
+            command.stamp(config, str(found))
+        if (found or 0) < version:
+            command.upgrade(config, str(version))
+        elif (found or 0) > version:
+            command.downgrade(config, str(version))
 
 
 def _config(connection: Connection) -> Any:

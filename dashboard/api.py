@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from flask import Blueprint, Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
-from dashboard import api_activations, api_contexts, api_features, api_labels, api_openapi, api_stores
+from dashboard import (
+    api_activations,
+    api_contexts,
+    api_features,
+    api_label_files,
+    api_labels,
+    api_openapi,
+    api_stores,
+)
 from dashboard.access import gate
 from dashboard.api_json import answer_error, answer_http_error, answer_refusal
 from dashboard.api_route import Route, refuse_unknown_parameters
@@ -19,6 +27,7 @@ ROUTES: tuple[Route, ...] = (
     *api_activations.ROUTES,
     *api_contexts.ROUTES,
     *api_labels.ROUTES,
+    *api_label_files.ROUTES,
 )
 METHODS = ("GET", "PUT", "POST", "PATCH", "DELETE")
 EVERY_METHOD = (*METHODS, "HEAD", "OPTIONS", "TRACE")

@@ -1,12 +1,13 @@
 """The frame around every page: rail, top bar (store, search, author, theme), messages, key list, shared polling."""
 
+import json
 from typing import Any
 
 import dash_bootstrap_components as dbc
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update, page_container
 
 from catalog.jobs import jobs
-from dashboard import context, urls
+from dashboard import context, presenter, urls
 from dashboard.access import gate
 from dashboard.access.visitor import Visitor, visitor
 from dashboard.components import icon, kbd
@@ -21,9 +22,11 @@ KEYS = (
     ("r", "Feature page: a random feature"),
     ("e", "Feature page: edit the label"),
     ("↑ ↓ Enter", "Explorer: move in the table, open the feature"),
+    ("← →", "Presentation: previous, next step; a clicker's Page keys do the same"),
+    ("n", "Presentation: notes of this step"),
     ("t", "Switch between light and dark"),
     ("?", "This list"),
-    ("Esc", "Close, or leave a field"),
+    ("Esc", "Close, leave a field or a presentation"),
 )
 
 
@@ -50,6 +53,7 @@ def layout() -> html.Div:
             dbc.Alert(id="shell-message", is_open=False, dismissable=True, duration=12_000, color="warning"),
             html.Main([read_only_banner() if asking.is_read_only else None, page_container], id="main", tabIndex=-1),
             _key_list(),
+            *presenter.layout(),
         ],
         className="frame" if asking.may("labeller") else "frame is-looking",
     )
@@ -79,6 +83,10 @@ def _top_bar(asking: Visitor, csrf: str) -> html.Header:
             ),
             _who(asking, csrf),
             html.Button(
+                icon("list-add"), className="icon-button writes", title="Add this view to a playlist",
+                **{"data-action": "add-view", "aria-label": "Add this view to a playlist"},
+            ),
+            html.Button(
                 icon("keyboard"), className="icon-button", title="Keys (?)",
                 **{"data-action": "keys", "aria-label": "Show the keys"},
             ),
@@ -101,11 +109,11 @@ def _who(asking: Visitor, csrf: str) -> html.Div:
 
 
 def _key_list() -> html.Dialog:
-    rows = [html.Tr([html.Td(kbd(keys.split())), html.Td(words)]) for keys, words in KEYS]
+    """A dialog whose list `assets/keys.js` writes when it is first asked for, so that no page pays for its components."""
     return html.Dialog(
         [
             html.H2("Keys"),
-            html.Table(html.Tbody(rows), className="key-list"),
+            html.Div(className="key-list", **{"data-keys": json.dumps(KEYS)}),
             html.Button("Close", className="button", **{"data-action": "close-keys"}),
         ],
         id="shell-keys",
@@ -165,6 +173,7 @@ def is_busy() -> bool:
 
 def register(app: Dash) -> None:
     """Add the shell's callbacks to an app."""
+    presenter.register(app)
 
     @app.callback(
         Output("shell-store", "options"),

@@ -22,7 +22,9 @@ from loupe import (
     door,
     formats,
     hub,
+    labels,
     neuronpedia,
+    playlist,
     questions,
     run_checks,
     stores,
@@ -101,6 +103,8 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
     add.add_verbs(verbs)
     hub.add_verbs(verbs)
     neuronpedia.add_verbs(verbs)
+    labels.add_verbs(verbs)
+    playlist.add_verbs(verbs)
     questions.add_verbs(verbs)
     run_checks.add_verbs(verbs)
     advice.add_verbs(verbs)

@@ -20,6 +20,7 @@ def run_demo(directory: str, model: str) -> int:
     """Build (or continue, or find finished) the demo workspace in this process."""
     from catalog.catalog import Catalog
     from catalog.jobs import jobs, put_job
+    from loupe.showcase import showcase_task
     from precompute.demo import demo_tasks
     from precompute.lock import hold_workspace
     from precompute.pipeline import run_tasks
@@ -28,7 +29,7 @@ def run_demo(directory: str, model: str) -> int:
     with hold_workspace(workspace.root):
         catalog = Catalog(workspace.catalog_url)
         try:
-            tasks = demo_tasks(workspace, model, catalog)
+            tasks = [*demo_tasks(workspace, model, catalog), showcase_task(workspace)]
         except LoupeError as error:
             put_job(catalog, *PLAN, "failed", note=str(error))
             raise

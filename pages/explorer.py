@@ -15,6 +15,7 @@ from dashboard.explorer_grid import GRID_OPTIONS, column_defs, describe, initial
 from dashboard.explorer_rows import View, matches, page, read_view, view_of_request
 from dashboard.figures.map import binned, density_histogram, dimmed, feature_map, no_map, selections, view_of_map
 from dashboard.figures.theme import CONFIG
+from dashboard.model_name import model_name
 from dashboard.weights import has_weights
 from loaders.errors import BadInput
 from loaders.store import Store
@@ -25,10 +26,10 @@ NO_WEIGHTS = "No map: the SAE's weights are not in this workspace."
 
 def layout(store: str | None = None, **query: Any) -> html.Div:
     """The Explorer of a store, its view restored from the address."""
-    known = context.workspace().store_ids()
-    if store is None and not known:
+    shown = store or _first_store()
+    if shown is None:
         return _nothing_yet()
-    opened = context.workspace().open_store(store or known[0])
+    opened = context.workspace().open_store(shown)
     message, view = None, View()
     try:
         view = read_view({key: value for key, value in query.items() if isinstance(value, str)})
@@ -48,6 +49,12 @@ def layout(store: str | None = None, **query: Any) -> html.Div:
     )
 
 
+def _first_store() -> str | None:
+    """The store that the frame shows first as well, or one that cannot be read and says why."""
+    known = [*context.workspace().sets().values(), context.workspace().store_ids()]
+    return next((store for members in known for store in members), None)
+
+
 dash.register_page(__name__, path_template="/explorer/<store>", title="Explorer · Loupe", layout=layout)
 dash.register_page("pages.explorer_first", path="/explorer", title="Explorer · Loupe", layout=layout)
 
@@ -62,7 +69,8 @@ def _nothing_yet() -> html.Div:
 
 
 def _header(store: Store, message: str | None) -> html.Div:
-    facts = f"{store.manifest['model']}, {store.hook}, on {count(store.samples)} samples of {store.dataset.id}"
+    made_from = [model_name(store.manifest.get("model") or ""), store.hook]
+    facts = f"{', '.join(filter(None, made_from))}, on {count(store.samples)} samples of {store.dataset.id}"
     return html.Header(
         [
             html.H1("Explorer", className="page-title"),
@@ -222,8 +230,8 @@ def open_point(clicked: dict[str, Any] | None, store_id: str) -> Any:
 @callback(Output("explorer-waiting", "href"), Input("shell-generation", "data"), prevent_initial_call=True)
 def open_first_store(_: Any) -> Any:
     """Leave the waiting page once a store is there."""
-    known = context.workspace().store_ids()
-    return urls.explorer(known[0]) if known else no_update
+    first = _first_store()
+    return urls.explorer(first) if first else no_update
 
 
 # The address bar follows the view; typing, the map's area and the button change the grid's filters in the browser.

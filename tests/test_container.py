@@ -1,4 +1,4 @@
-"""The container's files as far as they can be checked without a container runtime: what is copied is there, what runs is right."""
+"""The container's files, as far as they can be checked without a container runtime."""
 
 import re
 import shlex

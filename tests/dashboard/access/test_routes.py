@@ -38,6 +38,7 @@ ROUTES = {  # (method, rule): who gets in
     ("GET", "/api/v1/stores/<store_id>/features/<feature>/activations.arrow"): SEEN,
     ("GET", "/api/v1/stores/<store_id>/features/<feature>/label"): SEEN,
     ("PUT", "/api/v1/stores/<store_id>/features/<feature>/label"): LABELS,
+    ("GET", "/api/v1/stores/<store_id>/labels/export"): SEEN,
     ("GET", "/api/v1/stores/<store_id>/vocab"): SEEN,
     ("GET", "/assets/<path:filename>"): SEEN,
     ("GET", "/health"): OPEN,
