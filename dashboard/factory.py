@@ -12,7 +12,7 @@ import flask
 from dash import Dash, dcc, html, set_props
 
 from catalog.catalog import Catalog
-from dashboard import api, bundles, cache, health, limits, metrics, payload, security, shell, trace, urls
+from dashboard import api, bundles, cache, health, limits, metrics, payload, security, shell, strict_plotly, trace, urls
 from dashboard.access import gate, login
 from dashboard.access.errors import Refused, Unknown
 from dashboard.access.rules import Rules, read_rules
@@ -56,6 +56,7 @@ def create_app(workspace: Workspace, catalog: Catalog | None = None, rules: Rule
     gate.install(server)
     cache.keep_results(server, workspace)
     bundles.compress_responses(server)
+    strict_plotly.serve_strict_plotly(server)
     announce_plotly(server, workspace)
     login.register(server)
     api.register(server)
@@ -79,7 +80,7 @@ def create_app(workspace: Workspace, catalog: Catalog | None = None, rules: Rule
     shell.register(app)
     for page in dash.page_registry.values():
         page["layout"] = with_words_for_errors(page["layout"])
-    security.guard_pages(app, server, workspace, [script_hash(THEME_SCRIPT)])
+    security.guard_pages(app, server, [script_hash(THEME_SCRIPT)])
     payload.refuse_malformed_callbacks(app, server)  # after the gate: who may not ask is told nothing else
     server.register_error_handler(Exception, error_page)
     return app
