@@ -58,8 +58,10 @@
                     th.setAttribute("aria-sort", state.up ? "ascending" : "descending");
                 }
                 th.append(button);
-            } else {
+            } else if (column.title) {
                 th.textContent = column.title;
+            } else {
+                th.append(make("span", "visually-hidden", column.help)); // a column without a title is known by its help
             }
             row.append(th);
         });

@@ -13,9 +13,24 @@
         return element !== null && element.getClientRects().length > 0 && !element.disabled;
     }
 
+    // The list of keys, from the pairs (key caps, words) that the shell sends as data.
+    function writeKeys(place) {
+        const {make} = window.loupe;
+        const table = make("table");
+        JSON.parse(place.dataset.keys).forEach(function ([keys, words]) {
+            const caps = make("span", "kbd");
+            caps.append(...keys.split(" ").map((key) => make("kbd", "", key)));
+            const row = table.insertRow();
+            row.insertCell().append(caps);
+            row.insertCell().textContent = words;
+        });
+        place.replaceChildren(table);
+    }
+
     function showKeys() {
         const list = document.getElementById("shell-keys");
         if (list && !list.open) {
+            writeKeys(list.querySelector("[data-keys]"));
             list.showModal();
         }
     }

@@ -16,7 +16,7 @@ from loaders.errors import BadInput
 
 ROLES = ("viewer", "labeller", "admin")
 """Each may do what the ones before it may."""
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")  # an e-mail address too: proxies name people so
 
 
 class Person(NamedTuple):
@@ -44,7 +44,7 @@ def check_name(name: str) -> str:
     """The name as it is kept (stripped, lower case). Raises BadInput for one that no account can have."""
     name = name.strip().lower()
     if not _NAME.fullmatch(name):
-        raise BadInput("An account's name has 1 to 64 of a-z 0-9 . _ - and begins with a letter or digit.")
+        raise BadInput("An account's name has 1 to 64 of a-z 0-9 . _ - @ + and begins with a letter or digit.")
     return name
 
 

@@ -15,6 +15,7 @@ from loaders.errors import LoupeError, StoreNotFound
 from loaders.workspace import Workspace
 
 HEIGHT = 430
+MOST_WHOLE = 8  # hook points that the table shows whole; of more it scrolls
 TITLE = "Where to train an SAE"
 MEASURES = (
     ("norm_mean", "Norm", "Mean length of a row"),
@@ -37,8 +38,8 @@ def advice_panel(workspace: Workspace, stores: list[str]) -> html.Section:
     try:
         advice = read_advice(advice_path(workspace, str(model_id), dataset))
     except StoreNotFound:
-        words = ["One pass of the model over a sample of the dataset measures every block: ", command]
-        return _empty("Hook points have not been measured yet", words)
+        words = ["One pass of the model over a sample of the dataset ranks its blocks, with the reasons: ", command]
+        return _empty("Compare the hook points of this model", words)
     except LoupeError as error:
         return _empty("The recommendation cannot be read", [str(error)])
     prints = manifest.get("fingerprints") or {}
@@ -53,10 +54,11 @@ def _empty(title: str, words: list[Any]) -> html.Section:
 
 
 def _command(workspace: Workspace, model: str, dataset: str) -> str:
-    """The command to type; a model that the workspace holds goes by its name."""
+    """The command to type; a model that the workspace holds goes by its name, a workspace in its usual place by none."""
     name = Path(model).name
     known = name if (workspace.models_dir() / name / "config.json").is_file() else model
-    return f"loupe layers {quote(known)} --dataset {quote(dataset)}"
+    place = "" if workspace.root == Path("workspace").resolve() else f" --workspace {quote(str(workspace.root))}"
+    return f"loupe layers {quote(known)} --dataset {quote(dataset)}{place}"
 
 
 def _trained(workspace: Workspace, model_id: str) -> dict[str, list[str]]:
@@ -129,6 +131,7 @@ def _words(found: AdvisedHook, name: str) -> str:
 def advice_table(advice: Advice, trained: dict[str, list[str]]) -> dag.AgGrid:
     """One row for each hook point, with the reasons in words and the SAEs that are there already."""
     number = {"type": "rightAligned", "cellClass": "ag-right-aligned-cell num"}
+    is_whole = len(advice.hooks) <= MOST_WHOLE
     columns: list[dict[str, Any]] = [
         {"field": "rank", "headerName": "#", "width": 38, **number},
         {"field": "hook", "headerName": "Hook point", "cellRenderer": "AdvisedHook", "width": 128, "wrapText": True},
@@ -155,6 +158,7 @@ def advice_table(advice: Advice, trained: dict[str, list[str]]) -> dag.AgGrid:
         getRowId="params.data.hook",
         dashGridOptions={
             "animateRows": False,
+            "domLayout": "autoHeight" if is_whole else "normal",
             "suppressMovableColumns": True,
             "headerHeight": 30,
             "enableCellTextSelection": True,
@@ -162,5 +166,5 @@ def advice_table(advice: Advice, trained: dict[str, list[str]]) -> dag.AgGrid:
             "tooltipShowDelay": 400,
         },
         className="compact-grid advice-grid",
-        style={"height": f"{HEIGHT}px", "width": "100%"},
+        style={"height": None if is_whole else f"{HEIGHT}px", "width": "100%"},
     )

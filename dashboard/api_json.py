@@ -13,9 +13,12 @@ from flask import Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from catalog.errors import CatalogTooNew, CatalogUnavailable, NotThere, StaleEdit, StaleEdits
+from dashboard.access.errors import Refused, Unknown
 from loaders.errors import BadInput, FeatureNotFound, LoupeError, SourceUnavailable, StoreNotFound, TableMissing
 
 STATUS = {
+    Unknown: 401,
+    Refused: 403,
     BadInput: 400,
     StoreNotFound: 404,
     FeatureNotFound: 404,

@@ -1,6 +1,5 @@
 """What there is, over HTTP: health, SAEs and stores."""
 
-from pathlib import PurePath
 from typing import Any
 
 from flask import Response
@@ -9,6 +8,7 @@ from dashboard.api_json import answer, answer_list, installed_version
 from dashboard.api_route import BASE, JSON, STORE, Route
 from dashboard.api_schema import ANYTHING, FLAG, TEXT, WHOLE, listing, or_null, record, several
 from dashboard.context import catalog, workspace
+from dashboard.model_name import model_name
 from loaders.errors import LoupeError
 from loaders.store import Store
 
@@ -81,8 +81,7 @@ def _describe_store(opened: Store) -> dict[str, Any]:
 
 
 def _public_name(model: Any) -> Any:
-    """The name of a model; of a local folder only its last part, where it lies is the server's own business."""
-    return PurePath(model).name if isinstance(model, str) and PurePath(model).is_absolute() else model
+    return model_name(model) if isinstance(model, str) else model
 
 
 _STORE = record(id=TEXT, **MANIFEST_FIELDS, has_weights=FLAG)

@@ -1,10 +1,10 @@
 """What the Home page lists: every SAE of the workspace, whichever step of the pipeline it has reached."""
 
 from collections.abc import Sequence
-from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from catalog.runs import Run
+from dashboard.model_name import model_name
 from dashboard.weights import expected_tables
 from loaders.errors import LoupeError
 from loaders.store import Store
@@ -25,9 +25,10 @@ class SaeRow(NamedTuple):
 
 
 class SaeSet(NamedTuple):
-    """SAEs that belong together, in layer order, and what they were made from."""
+    """SAEs that belong together, in layer order, and what they were made from; or those of one model and dataset that
+    stand alone, under no id."""
 
-    id: str
+    id: str | None
     model: str
     dataset: str
     rows: list[SaeRow]
@@ -36,7 +37,7 @@ class SaeSet(NamedTuple):
 class _Found(NamedTuple):
     """A row with the set that it belongs to and its place in it."""
 
-    set_id: str
+    set_id: str | None
     model: str
     dataset: str
     layer: int
@@ -48,18 +49,16 @@ def collect_sets(workspace: Workspace, runs: Sequence[Run]) -> list[SaeSet]:
     found: dict[str, _Found] = {}
     for one in [*_with_store(workspace), *_trained(workspace), *_in_training(runs)]:
         found.setdefault(one.row.sae, one)  # the furthest step that an SAE has reached comes first
-    sets: dict[str, list[_Found]] = {}
+    sets: dict[tuple[str | None, ...], list[_Found]] = {}
     for one in found.values():
-        sets.setdefault(one.set_id, []).append(one)
+        alone = () if one.set_id else (model_name(one.model), one.dataset)
+        sets.setdefault((one.set_id, *alone), []).append(one)
     return [
-        SaeSet(set_id, _shown(members[0].model), members[0].dataset, [one.row for one in sorted(members, key=_order)])
-        for set_id, members in sets.items()
+        SaeSet(
+            key[0], model_name(members[0].model), members[0].dataset, [one.row for one in sorted(members, key=_order)]
+        )
+        for key, members in sets.items()
     ]
-
-
-def _shown(model: str) -> str:
-    """A hub id as it is; of a local folder its name, as where it lies says nothing to a visitor."""
-    return PurePath(model).name if PurePath(model).is_absolute() else model
 
 
 def _order(one: _Found) -> tuple[int, str]:
@@ -81,7 +80,7 @@ def _open_or_say(workspace: Workspace, store_id: str, manifest: dict[str, Any]) 
         sae, _, dataset = store_id.partition("@")
         row = SaeRow(sae, None, str(manifest.get("hook", "")), str(error), False, {}, None, None)
         layer = int(manifest.get("layer_index") or 0)
-        return _Found(manifest.get("set") or sae, str(manifest.get("model", "")), dataset, layer, row)
+        return _Found(manifest.get("set") or None, str(manifest.get("model", "")), dataset, layer, row)
 
 
 def _of_store(store: Store) -> _Found:
@@ -92,7 +91,7 @@ def _of_store(store: Store) -> _Found:
     quality = manifest.get("quality", {})
     row = SaeRow(store.sae_id, store.id, store.hook, state, not missing, quality, store.features, store.samples)
     layer = int(manifest.get("layer_index") or 0)
-    return _Found(store.set_id or store.sae_id, str(manifest["model"]), store.dataset.id, layer, row)
+    return _Found(store.set_id or None, str(manifest["model"]), store.dataset.id, layer, row)
 
 
 def _trained(workspace: Workspace) -> list[_Found]:
@@ -102,7 +101,7 @@ def _trained(workspace: Workspace) -> list[_Found]:
         meta, state = record.metadata, "trained, features not read out yet"
         quality, hook = meta.get("quality", {}), str(meta.get("hook_name", ""))
         row = SaeRow(sae_id, None, hook, state, False, quality, record.cfg.get("d_sae"), None)
-        set_id, layer = meta.get("set") or sae_id, int(meta.get("layer_index") or 0)
+        set_id, layer = meta.get("set") or None, int(meta.get("layer_index") or 0)
         found.append(_Found(set_id, str(meta.get("model_name", "")), str(meta.get("dataset", "")), layer, row))
     return found
 
@@ -115,7 +114,7 @@ def _in_training(runs: Sequence[Run]) -> list[_Found]:
         config = run.config
         state = f"training, step {run.step:,} of {run.total_steps:,}" if run.total_steps else "training"
         row = SaeRow(run.sae_id, None, str(config.get("hook", "")), state, False, {}, None, None)
-        set_id, layer = config.get("set_id") or run.sae_id, int(config.get("layer_index") or 0)
+        set_id, layer = config.get("set_id") or None, int(config.get("layer_index") or 0)
         model, dataset = str(config.get("model_id", "")), str(config.get("dataset_id", ""))
         found.append(_Found(set_id, model, dataset, layer, row))
     return found

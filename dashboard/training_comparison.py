@@ -15,6 +15,9 @@ from dashboard.training_runs import TrainingRun
 from loaders.errors import LoupeError
 from loaders.workspace import Workspace
 
+LINES = {"solid": "solid", "dash": "dashed", "dot": "dotted"}
+"""What the style sheets call the line patterns of the figures."""
+
 
 def run_rows(found: Sequence[TrainingRun]) -> list[dict[str, Any]]:
     """Rows of the runs table: numbers for sorting and the words that are shown."""
@@ -22,6 +25,7 @@ def run_rows(found: Sequence[TrainingRun]) -> list[dict[str, Any]]:
         {
             "id": run.sae_id,
             "colour": run.look.colour,
+            "line": LINES[run.look.dash],
             "status": run.status,
             "error": run.error or "",
             "step": steps(run),

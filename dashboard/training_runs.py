@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from catalog.catalog import Catalog
 from catalog.runs import Run, runs
 from dashboard.figures.theme import colour
+from dashboard.model_name import model_name
 from dashboard.training_metrics import Curves, read_all
 from loaders.errors import StoreDamaged
 from loaders.sae import SaeRecord
@@ -54,16 +55,17 @@ class TrainingRun(NamedTuple):
 
 
 def collect(workspace: Workspace, catalog: Catalog, now: datetime | None = None) -> list[TrainingRun]:
-    """Every run of the catalog (the latest of each SAE) and every SAE in the workspace that has none, by id."""
+    """Every run of the catalog (the latest of each SAE) and every SAE in the workspace that has none: the set that was
+    trained last comes first, in the order of its layers."""
     latest: dict[str, Run] = {}
     for run in runs(catalog, now):
         latest.setdefault(run.sae_id, run)
     manifests = workspace.manifests()
     stores = {manifest["sae"]: store for store, manifest in reversed(manifests.items())}
     finished = set(workspace.sae_ids())
-    ids = sorted({*latest, *finished})
-    known = {sae_id: manifests.get(stores.get(sae_id, ""), {}) for sae_id in ids}
-    looks = assign_looks({sae_id: _place(latest.get(sae_id), known[sae_id]) for sae_id in ids})
+    known = {sae_id: manifests.get(stores.get(sae_id, ""), {}) for sae_id in {*latest, *finished}}
+    places = {sae_id: _place(latest.get(sae_id), manifest) for sae_id, manifest in known.items()}
+    ids, looks = newest_first(places), assign_looks(places)
     curves = read_all(workspace.sae_dir(sae_id) / "metrics.jsonl" for sae_id in ids)
     found = []
     for sae_id, curve in zip(ids, curves, strict=True):
@@ -110,6 +112,20 @@ def _place(run: Run | None, manifest: dict[str, Any]) -> Place:
     return Place(str(set_id), int(layer or 0), run.started_at.timestamp() if run else math.inf)
 
 
+def newest_first(places: dict[str, Place]) -> list[str]:
+    """Ids in the order of the page: sets by when they were last trained, each by its layers; no known start comes last."""
+    trained: dict[str, float] = {}
+    for sae_id, place in places.items():
+        name, started = place.set_id or sae_id, place.started if math.isfinite(place.started) else 0.0
+        trained[name] = max(started, trained.get(name, 0.0))
+
+    def key(sae_id: str) -> tuple[float, str, int, str]:
+        place = places[sae_id]
+        return -trained[place.set_id or sae_id], place.set_id or sae_id, place.layer_index, sae_id
+
+    return sorted(places, key=key)
+
+
 def assign_looks(places: dict[str, Place]) -> dict[str, Look]:
     """A look for each SAE: its position in its set gives the colour, its set (the oldest first) the line pattern.
 
@@ -146,7 +162,7 @@ def _describe(
         started=run.started_at.timestamp() if run else 0.0,
         total_steps=run.total_steps if run else None,
         duration=_duration(run, curves, now),
-        config=flatten(run.config) if run and run.config else flatten(plain),
+        config=_settings(run.config if run and run.config else plain),
         curves=curves,
         quality=quality,
         features=int(cfg["d_sae"]) if "d_sae" in cfg else None,
@@ -188,6 +204,12 @@ def _duration(run: Run | None, curves: Curves, now: datetime | None) -> float | 
         return None
     end = run.completed_at or ((now or datetime.now(UTC)) if run.status == "running" else run.heartbeat)
     return (end - run.started_at).total_seconds()
+
+
+def _settings(config: dict[str, Any]) -> dict[str, str]:
+    """A configuration as the table of settings shows it: a local model by its name."""
+    flat = flatten(config)
+    return {**flat, "model": model_name(flat["model"])} if "model" in flat else flat
 
 
 def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, str]:

@@ -14,6 +14,7 @@ from dashboard.components.training import (
     curve_panel,
     graph,
     more_metrics,
+    runs_height,
     runs_table,
     slim_panel,
 )
@@ -28,6 +29,7 @@ POLL_MS = 2_000
 CURVE_HEIGHT = 200
 FIGURE_HEIGHT = 290
 CONFIG_HEIGHT = 372
+WORDS_HEIGHT = 44  # of the definitions below the runs, where they take two lines
 
 
 def screen(wanted: str | None, settings: Settings, place: Place) -> list[Any]:
@@ -68,7 +70,8 @@ def _is_busy() -> bool:
 
 def _body(found: list[TrainingRun], wanted: str | None, settings: Settings, place: Place) -> list[Any]:
     chosen, unknown = choose(found, wanted)
-    note = "the ticked ones are drawn" + (f" · not in this workspace: {', '.join(unknown)}" if unknown else "")
+    note = f"{plural(len(found), 'SAE')}, the latest first; the ticked ones are drawn"
+    note += f" · not in this workspace: {', '.join(unknown)}" if unknown else ""
     axes = [name for name, is_on in (("y", settings.is_log_y), ("x", settings.is_log_x)) if is_on]
     return [
         dcc.Interval(id="training-poll", interval=POLL_MS, disabled=not is_live(found)),
@@ -80,7 +83,7 @@ def _body(found: list[TrainingRun], wanted: str | None, settings: Settings, plac
                 html.P(FVU_WORDS, className="training-words muted"),
             ],
             note=html.Span(note, id="training-note"),
-            min_height=120,
+            min_height=runs_height(len(found)) + WORDS_HEIGHT,
         ),
         html.Div(
             [
@@ -93,9 +96,9 @@ def _body(found: list[TrainingRun], wanted: str | None, settings: Settings, plac
         ),
         html.Div(
             [curve_panel(one.name, one.title, one.note, CURVE_HEIGHT) for one in PANELS if one.name in ALWAYS],
-            className="grid",
+            className="grid is-even",
         ),
-        html.Div([other_panel(one) for one in present(chosen)], id="training-others", className="grid"),
+        html.Div([other_panel(one) for one in present(chosen)], id="training-others", className="grid is-even"),
         more_metrics(CURVE_HEIGHT),
         html.Div(
             [

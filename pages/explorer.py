@@ -8,12 +8,14 @@ from dash import ClientsideFunction, Input, Output, Patch, State, callback, clie
 
 from catalog.labels import labels_of
 from dashboard import context, urls
+from dashboard.cache import remembered
 from dashboard.components import count, empty_state, panel, plural
 from dashboard.explorer_frame import features_frame, missing_tables, with_labels
 from dashboard.explorer_grid import GRID_OPTIONS, column_defs, describe, initial_state, row_of
 from dashboard.explorer_rows import View, matches, page, read_view, view_of_request
-from dashboard.figures.map import binned, density_histogram, dimmed, feature_map, no_map, selections
+from dashboard.figures.map import binned, density_histogram, dimmed, feature_map, no_map, selections, view_of_map
 from dashboard.figures.theme import CONFIG
+from dashboard.model_name import model_name
 from dashboard.weights import has_weights
 from loaders.errors import BadInput
 from loaders.store import Store
@@ -24,10 +26,10 @@ NO_WEIGHTS = "No map: the SAE's weights are not in this workspace."
 
 def layout(store: str | None = None, **query: Any) -> html.Div:
     """The Explorer of a store, its view restored from the address."""
-    known = context.workspace().store_ids()
-    if store is None and not known:
+    shown = store or _first_store()
+    if shown is None:
         return _nothing_yet()
-    opened = context.workspace().open_store(store or known[0])
+    opened = context.workspace().open_store(shown)
     message, view = None, View()
     try:
         view = read_view({key: value for key, value in query.items() if isinstance(value, str)})
@@ -47,6 +49,12 @@ def layout(store: str | None = None, **query: Any) -> html.Div:
     )
 
 
+def _first_store() -> str | None:
+    """The store that the frame shows first as well, or one that cannot be read and says why."""
+    known = [*context.workspace().sets().values(), context.workspace().store_ids()]
+    return next((store for members in known for store in members), None)
+
+
 dash.register_page(__name__, path_template="/explorer/<store>", title="Explorer · Loupe", layout=layout)
 dash.register_page("pages.explorer_first", path="/explorer", title="Explorer · Loupe", layout=layout)
 
@@ -61,7 +69,8 @@ def _nothing_yet() -> html.Div:
 
 
 def _header(store: Store, message: str | None) -> html.Div:
-    facts = f"{store.manifest['model']}, {store.hook}, on {count(store.samples)} samples of {store.dataset.id}"
+    made_from = [model_name(store.manifest.get("model") or ""), store.hook]
+    facts = f"{', '.join(filter(None, made_from))}, on {count(store.samples)} samples of {store.dataset.id}"
     return html.Header(
         [
             html.H1("Explorer", className="page-title"),
@@ -110,7 +119,7 @@ def _table(store: Store, view: View) -> html.Section:
 def _densities(store: Store) -> html.Section:
     frame = features_frame(store)
     dead = int((frame["n"] == 0).sum())
-    figure = density_histogram(frame["density"].to_numpy())
+    figure = remembered("densities", store, (), lambda: density_histogram(frame["density"].to_numpy()))
     graph = dcc.Graph(id="explorer-densities", figure=figure, config=CONFIG, style={"height": DENSITY_HEIGHT})
     note = f"{plural(store.features, 'feature')}, {count(dead)} never fire"
     return panel("Density", graph, note=note, min_height=DENSITY_HEIGHT)
@@ -141,7 +150,8 @@ def _map_figure(store: Store, view: View) -> Any:
     if not store.has("map"):
         return no_map("The map is still being computed." if has_weights(store) else NO_WEIGHTS)
     frame = _frame(store)
-    return feature_map(frame, kept=matches(frame, view), box=view.box)
+    unlabelled = remembered("map", store, (), lambda: feature_map(with_labels(features_frame(store), {})))
+    return view_of_map(unlabelled, frame, matches(frame, view), view.box)
 
 
 def _frame(store: Store) -> Any:
@@ -220,8 +230,8 @@ def open_point(clicked: dict[str, Any] | None, store_id: str) -> Any:
 @callback(Output("explorer-waiting", "href"), Input("shell-generation", "data"), prevent_initial_call=True)
 def open_first_store(_: Any) -> Any:
     """Leave the waiting page once a store is there."""
-    known = context.workspace().store_ids()
-    return urls.explorer(known[0]) if known else no_update
+    first = _first_store()
+    return urls.explorer(first) if first else no_update
 
 
 # The address bar follows the view; typing, the map's area and the button change the grid's filters in the browser.

@@ -50,7 +50,8 @@ def _is_busy(steps: list[Job]) -> bool:
 
 
 def _signature(found: list[SaeSet]) -> list[Any]:
-    return [[one.id, [[row.sae, row.state, row.store] for row in one.rows]] for one in found]
+    sets: list[Any] = [[one.id, [[row.sae, row.state, row.store] for row in one.rows]] for one in found]
+    return [sets, context.workspace().playlist_names()]
 
 
 def _pipeline(steps: list[Job]) -> Any:
@@ -102,8 +103,8 @@ def _start(store: str, found: list[SaeSet]) -> Any:
         ("table", "Explore the features", f"Sort, filter and map every feature of {store}.", urls.explorer(store)),
         ("graph-up", "Watch the training", "Curves of every run, live while one trains.", urls.training()),
     ]
-    several = next((one for one in found if sum(row.store is not None for row in one.rows) > 1), None)
-    if several is not None:
+    several = next((one for one in found if one.id and sum(row.store is not None for row in one.rows) > 1), None)
+    if several is not None and several.id is not None:
         links.append(
             (
                 "layers",
@@ -112,6 +113,10 @@ def _start(store: str, found: list[SaeSet]) -> Any:
                 urls.layers(several.id),
             )
         )
+    if playlists := context.workspace().playlist_names():
+        only = playlists[0] if len(playlists) == 1 else None
+        named = f"the playlist {only}" if only else plural(len(playlists), "playlist")
+        links.append(("present", "Present", f"Lead visitors through {named}, in large type.", urls.present(only)))
     return start_links(links)
 
 
@@ -124,7 +129,7 @@ def _set_panel(one: SaeSet) -> Any:
         for row in one.rows
     ]  # fmt: skip
     note = f"{plural(len(lines), 'SAE')} of {one.model} on {one.dataset}"
-    return sae_table(one.id, note, lines)
+    return sae_table(one.id or (lines[0].name if len(lines) == 1 else "SAEs that stand alone"), note, lines)
 
 
 @callback(

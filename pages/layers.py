@@ -76,9 +76,9 @@ dash.register_page("pages.layers_first", path="/layers", title="Layers · Loupe"
 
 
 def _first(sets: dict[str, list[str]]) -> str | None:
-    """The set with most layers, matched ones before others."""
+    """The oldest matched set, else the oldest that has several layers, else the oldest."""
     matched = {set_id for set_id in sets if (workspace().layers_dir(set_id) / "manifest.json").exists()}
-    return max(sets, key=lambda set_id: (set_id in matched, len(sets[set_id])), default=None)
+    return max(sets, key=lambda set_id: (set_id in matched, len(sets[set_id]) > 1), default=None)
 
 
 def _page(shown: str | None, sets: dict[str, list[str]], body: list[Any]) -> html.Div:

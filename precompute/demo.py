@@ -7,7 +7,7 @@ from pathlib import Path
 from catalog.catalog import Catalog
 from loaders.errors import BadInput
 from loaders.workspace import Workspace
-from precompute import build, grammar_dataset, grammar_model
+from precompute import advice, build, grammar_dataset, grammar_model
 from precompute.dataset import DOCS
 from precompute.models import MINILM, hook_points, load_model, model_id
 from precompute.pipeline import Task
@@ -18,10 +18,22 @@ GRAMMAR_HOOKS = ("transformer.h.0", "transformer.h.1", "transformer.h.2", "trans
 
 
 def demo_tasks(workspace: Workspace, model: str, catalog: Catalog) -> list[Task]:
-    """All steps of the demo: `model` over the documentation texts, then the grammar set."""
-    texts = docs_config(model)
+    """All steps of the demo: `model` over the documentation texts, the grammar set, and last where an SAE is worth training.
+
+    Measuring the hook points takes half a minute for both sets; how long another model would need, or whether its sums
+    fit into memory, is not known, so there the Layers page names the command instead.
+    """
+    texts, grammar = docs_config(model), grammar_config(workspace.models_dir() / grammar_model.MODEL_ID)
     tasks = [build.dataset_task(texts, workspace), *build.set_tasks(texts, workspace, catalog)]
-    return [*tasks, *grammar_tasks(workspace, catalog)]
+    measured = [texts, grammar] if model == MINILM else [grammar]
+    return [*tasks, *grammar_tasks(workspace, catalog), *[advice_task(each, workspace) for each in measured]]
+
+
+def advice_task(config: build.Config, workspace: Workspace) -> Task:
+    """Rank all blocks of a set's model on a sample of its dataset, for the Layers page."""
+    wanted = advice.Config(config.model, build.dataset_id(config))
+    name = model_id(config.model)
+    return Task(f"{name}/advice", f"Compare hook points of {name}", lambda bar: advice.run(wanted, workspace, bar))
 
 
 def docs_config(model: str) -> build.Config:
@@ -65,7 +77,7 @@ def grammar_tasks(workspace: Workspace, catalog: Catalog) -> list[Task]:
 
 
 def grammar_config(model: Path) -> build.Config:
-    """Four layers of the causal model; more steps or a larger rate leave features dead, as its inputs are few."""
+    """Four layers of the causal model; fewer steps, or another rate, leave more features dead, as its inputs are few."""
     return build.Config(
         model=str(model),
         hooks=GRAMMAR_HOOKS,
@@ -74,8 +86,8 @@ def grammar_config(model: Path) -> build.Config:
         set_id=grammar_model.MODEL_ID,
         k=16,
         expansion=4,
-        steps=(400,),
+        steps=(800,),
         batch=1024,
-        lr=2e-3,
+        lr=1e-3,
         shared_basis=True,
     )

@@ -10,6 +10,7 @@ from dashboard.components.numbers import count, figures, percent, plural
 
 STATUS_KINDS = {"running": "accent", "waiting": "neutral", "done": "good", "failed": "bad", "stopped": "warning"}
 NEXT_SHOWN = 4
+HEIGHT = 150  # of the pipeline's body while it has something to say
 
 
 class Line(NamedTuple):
@@ -92,11 +93,12 @@ def pipeline(steps: Sequence[Step]) -> html.Section:
         more = f" and {len(waiting) - NEXT_SHOWN} more" if len(waiting) > NEXT_SHOWN else ""
         lines.append(html.P([html.Span("Waiting: ", className="muted"), f"{names}{more}"], className="home-next"))
     if done:
-        names = html.Ol([html.Li(step.title) for step in done], className="home-done")
+        names = html.Div("\n".join(step.title for step in done), className="home-done")
         lines.append(html.Details([html.Summary(f"{plural(len(done), 'step')} done"), names]))
     note = f"{count(len(done))} of {plural(len(steps), 'step')} done"
     body = html.Div(lines, className="stack home-steps")
-    return panel(["Pipeline ", badge(status, STATUS_KINDS[status])], body, note=note, min_height=150)
+    title, height = ["Pipeline ", badge(status, STATUS_KINDS[status])], None if status == "done" else HEIGHT
+    return panel(title, body, note=note, min_height=height)
 
 
 def _overall(steps: Sequence[Step]) -> str:

@@ -17,26 +17,40 @@ FVU_WORDS = (
 )
 RUNS_WIDTH = 880
 """Pixels that the runs share in the comparison of configurations, where so many are enough."""
+ROW_HEIGHT, HEADER_HEIGHT = 28, 30
+HEAD_HEIGHT = 46
+"""Pixels of a chart's panel beside the chart."""
+MOST_ROWS = 10
+"""Runs that the table shows whole; of more it shows so many at once and scrolls."""
+MOST_NAME = 320
+"""Pixels that the longest name may ask for; the rest of it is in the tooltip."""
 GRID_OPTIONS: dict[str, Any] = {
     "animateRows": False,
     "suppressCellFocus": False,
     "suppressMovableColumns": True,
-    "rowHeight": 28,
-    "headerHeight": 30,
+    "rowHeight": ROW_HEIGHT,
+    "headerHeight": HEADER_HEIGHT,
     "enableCellTextSelection": True,
     "ensureDomOrder": True,
 }
 
 
+def runs_height(runs: int) -> int:
+    """Pixels that the table of so many runs takes."""
+    return HEADER_HEIGHT + min(runs, MOST_ROWS) * ROW_HEIGHT
+
+
 def runs_table(rows: list[dict[str, Any]], chosen: Sequence[str]) -> dag.AgGrid:
     """Every run, one row each; the ticked ones are drawn."""
     numeric = {"type": "rightAligned", "cellClass": "ag-right-aligned-cell num"}
+    longest = max((len(row["id"]) for row in rows), default=0)
     columns = [
         {
             "field": "id",
             "headerName": "SAE",
-            **_wide(150),
-            "cellStyle": {"function": "({'boxShadow': 'inset 4px 0 0 ' + params.data.colour})"},
+            "tooltipField": "id",
+            **_wide(min(max(150, 22 + 7 * longest), MOST_NAME)),
+            "cellStyle": {"function": "({'borderLeft': '4px ' + params.data.line + ' ' + params.data.colour})"},
         },
         {
             "field": "status",
@@ -69,10 +83,15 @@ def runs_table(rows: list[dict[str, Any]], chosen: Sequence[str]) -> dag.AgGrid:
         dashGridOptions={
             **GRID_OPTIONS,
             "rowSelection": {"mode": "multiRow", "enableClickSelection": False},
-            "domLayout": "autoHeight" if len(rows) <= 6 else "normal",
+            "domLayout": "autoHeight" if len(rows) <= MOST_ROWS else "normal",
+            "alwaysShowVerticalScroll": len(rows) > MOST_ROWS,
+            "tooltipShowDelay": 400,
         },
-        className="compact-grid",
-        style={"height": None if len(rows) <= 6 else "212px", "width": "100%"},
+        className="compact-grid training-runs",
+        style={
+            "height": None if len(rows) <= MOST_ROWS else f"{runs_height(len(rows))}px",
+            "width": "100%",
+        },
     )
 
 
@@ -183,7 +202,8 @@ def curve_panel(name: str | dict[str, str], title: str, note: str, height: int, 
     head = html.Header(
         [html.H2(title, className="panel-title"), html.Div(note, className="panel-note")], className="panel-head"
     )
-    return html.Section([head, drawn], className="panel span-4")
+    style = {"minHeight": f"{height + HEAD_HEIGHT}px"}  # a figure takes no room before plotly is there
+    return html.Section([head, drawn], className="panel span-4", style=style)
 
 
 def more_metrics(height: int) -> html.Div:

@@ -75,6 +75,7 @@ def draw_curves(lines: Sequence[Line], axes: Axes, *, height: int) -> go.Figure:
         x_title=axes.x_title,
         y_title=axes.y_title,
         hovermode="closest",
+        margin_r=20,  # half of the last step's number
         xaxis={"type": "log" if axes.is_log_x else "linear"},
         yaxis=y_axis,
         uirevision=f"{axes.x_title}{axes.is_log_x}{axes.is_log_y}",

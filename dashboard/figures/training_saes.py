@@ -1,13 +1,14 @@
 """Figures that compare trained SAEs: the L0-FVU frontier and the densities of their features."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from dashboard.figures.name_places import place_names
 from dashboard.figures.theme import finish
 
 BIN_WIDTH = 0.1
@@ -25,7 +26,11 @@ OTHER_SYMBOL = "star"
 MOST_NAMED = 12
 """So many marks carry their name; of more, hovering tells it."""
 LOG_FROM = 10.0
-"""The L0 axis is logarithmic once its largest value is so many times its smallest."""
+"""An axis of the frontier is logarithmic once its largest value is so many times its smallest."""
+ROOM = 0.08
+"""Share of an axis that stays free beyond its last mark."""
+PLOT_WIDTH, PLOT_MARGINS = 540.0, 90
+"""Pixels: about the width of the frontier's plot, and what of its height axes and legend take."""
 
 
 def is_best(l0: NDArray[np.float64], fvu: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -47,7 +52,9 @@ def draw_frontier(saes: pd.DataFrame, *, height: int) -> go.Figure:
     drawn hollow.
     """
     traces = [_frontier_line(group) for _, group in saes.groupby("group", sort=True)]
-    traces += [_mark(sae, len(saes) <= MOST_NAMED) for sae in saes.to_dict("records")]
+    x_axis, y_axis = _axis(saes["l0"].to_numpy(float)), _axis(saes["fvu"].to_numpy(float))
+    named = _name_places(saes, x_axis, y_axis, height)
+    traces += [_mark(sae, place) for sae, place in zip(saes.to_dict("records"), named, strict=True)]
     for architecture in sorted(saes["architecture"].unique()):  # the legend alone, in grey: colours are layers
         traces.append(
             {
@@ -70,11 +77,46 @@ def draw_frontier(saes: pd.DataFrame, *, height: int) -> go.Figure:
         showlegend=True,
         legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "itemclick": False, "itemdoubleclick": False},
     )
-    l0 = saes["l0"][saes["l0"] > 0]
-    if len(l0) and l0.max() / l0.min() >= LOG_FROM:
-        figure.update_xaxes(type="log", dtick="D2", tickformat="~g")
-    figure.update_yaxes(rangemode="tozero")
+    figure.update_xaxes(**_log_or_linear(x_axis))
+    figure.update_yaxes(**_log_or_linear(y_axis))
     return figure
+
+
+class _Scale(NamedTuple):
+    """An axis: whether it is logarithmic, and its ends (log10 of them on a logarithmic one)."""
+
+    is_log: bool
+    low: float
+    high: float
+
+    def along(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Where values lie, as shares of the axis."""
+        placed = np.log10(values) if self.is_log else values
+        return (placed - self.low) / (self.high - self.low)
+
+
+def _axis(values: NDArray[np.float64]) -> _Scale:
+    """Logarithmic where the values span so much that the small ones would lie on each other; with room at both ends."""
+    if not values.size:
+        return _Scale(False, 0.0, 1.0)
+    is_log = bool(values.min() > 0 and values.max() / values.min() >= LOG_FROM)
+    low, high = (np.log10(values.min()), np.log10(values.max())) if is_log else (0.0, values.max() or 1.0)
+    room = ROOM * (high - low)
+    return _Scale(is_log, float(low - room if is_log else 0.0), float(high + room))
+
+
+def _log_or_linear(axis: _Scale) -> dict[str, Any]:
+    kind: dict[str, Any] = {"type": "log", "dtick": "D2", "tickformat": "~g"} if axis.is_log else {"type": "linear"}
+    return {**kind, "range": [axis.low, axis.high]}
+
+
+def _name_places(saes: pd.DataFrame, x_axis: _Scale, y_axis: _Scale, height: int) -> list[str | None]:
+    """Where the name of each SAE goes; of many SAEs none is written."""
+    if len(saes) > MOST_NAMED:
+        return [None] * len(saes)
+    x = x_axis.along(saes["l0"].to_numpy(float)) * PLOT_WIDTH
+    y = (1 - y_axis.along(saes["fvu"].to_numpy(float))) * (height - PLOT_MARGINS)
+    return place_names(x, y, list(saes["name"]), PLOT_WIDTH)
 
 
 def _frontier_line(group: pd.DataFrame) -> dict[str, Any] | None:
@@ -93,14 +135,14 @@ def _frontier_line(group: pd.DataFrame) -> dict[str, Any] | None:
     }
 
 
-def _mark(sae: dict[Any, Any], is_named: bool) -> dict[str, Any]:
+def _mark(sae: dict[Any, Any], name_place: str | None) -> dict[str, Any]:
     rows = "" if pd.isna(sae["rows"]) else f"<br>{int(sae['rows']):,} held-out samples"
     symbol = SYMBOLS.get(sae["architecture"], OTHER_SYMBOL)
     return {
         "type": "scatter",
         "x": [sae["l0"]],
         "y": [sae["fvu"]],
-        "mode": "markers+text" if is_named else "markers",
+        "mode": "markers" if name_place is None else "markers+text",
         "marker": {
             "size": 11,
             "color": sae["colour"],
@@ -108,7 +150,7 @@ def _mark(sae: dict[Any, Any], is_named: bool) -> dict[str, Any]:
             "line": {"width": 2, "color": sae["colour"]},
         },
         "text": [sae["name"]],
-        "textposition": "top center",
+        "textposition": name_place or "top center",
         "textfont": {"size": 11},
         "name": sae["name"],
         "showlegend": False,

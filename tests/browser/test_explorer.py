@@ -64,6 +64,14 @@ def test_every_feature_is_listed_with_its_own_numbers(page: Page, store: Store) 
     assert chips.all_inner_texts() == store.top_token_names(4)[0]
 
 
+def test_the_header_names_a_local_model_without_its_folder(page: Page, workspace: Workspace, store: Store) -> None:
+    assert store.manifest["model"].startswith(str(workspace.root))
+    open_explorer(page)
+    facts = f"tiny-l0@texts  tiny, encoder.layer.0, on {store.samples:,} samples of texts"
+    expect(page.locator(".page-lead")).to_have_text(facts)
+    assert str(workspace.root) not in page.content()
+
+
 def test_sorting_reorders_all_rows_on_the_server_and_stays_in_the_address(page: Page, store: Store) -> None:
     open_explorer(page)
     sort_by(page, "density")

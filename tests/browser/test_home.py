@@ -28,6 +28,34 @@ def test_home_shows_every_sae_with_its_quality_and_leads_to_its_features(page: P
     expect(page).to_have_url(re.compile(urls.explorer("tiny-l0@texts")))
 
 
+def test_tables_of_all_sets_have_their_columns_in_the_same_places(page: Page, workspace: Workspace) -> None:
+    directory = workspace.sae_dir("a-single-one-with-a-rather-long-name")
+    directory.mkdir()
+    (directory / "cfg.json").write_text('{"architecture": "topk", "d_sae": 8, "metadata": {"hook_name": "h"}}')
+    try:
+        page.goto("/")
+        tables = page.locator(".home-saes")
+        expect(tables).to_have_count(2)
+        places = "table => [...table.querySelectorAll('th')].map(th => Math.round(th.getBoundingClientRect().left))"
+        assert tables.nth(0).evaluate(places) == tables.nth(1).evaluate(places)
+    finally:
+        (directory / "cfg.json").unlink()
+        directory.rmdir()
+
+
+def test_a_finished_pipeline_takes_no_more_room_than_its_bar(page: Page, catalog: Catalog) -> None:
+    put_job(catalog, "match-a", "Match the layers", 901, "running")
+    page.goto("/")
+    panel = page.locator("#home-pipeline .panel")
+    expect(panel.locator(".badge").first).to_have_text("running")
+    assert panel.bounding_box()["height"] > 150
+    put_job(catalog, "match-a", "Match the layers", 901, "done")
+    expect(panel.locator(".badge").first).to_have_text("done")
+    assert panel.bounding_box()["height"] < 110
+    panel.locator("summary").click()
+    expect(panel.locator(".home-done")).to_contain_text("Match the layers")
+
+
 def test_the_pipeline_moves_on_home_without_a_reload(page: Page, catalog: Catalog) -> None:
     put_job(catalog, "train-a", "Train the SAE of layer 0", 900, "running", 10, 400, "steps", "FVU 0.31")
     put_job(catalog, "match-a", "Match the layers", 901, "waiting")

@@ -32,8 +32,9 @@ def open_page(page: Page, address: str = "/layers/tiny") -> None:
 def test_before_the_measurement_the_page_says_how_to_make_it(page: Page, workspace: Workspace) -> None:
     assert not advice_path(workspace, "tiny", "texts").exists()
     open_page(page)
-    expect(page.locator("#layers-advice .empty-title")).to_have_text("Hook points have not been measured yet")
-    expect(page.locator("#layers-advice code")).to_have_text("loupe layers tiny --dataset texts")
+    expect(page.locator("#layers-advice .empty-title")).to_have_text("Compare the hook points of this model")
+    command = f"loupe layers tiny --dataset texts --workspace {workspace.root}"
+    expect(page.locator("#layers-advice code")).to_have_text(command)
 
 
 def test_hook_points_are_listed_best_first_with_their_reasons_and_saes(page: Page, measured: Workspace) -> None:

@@ -4,15 +4,14 @@ import json
 import shutil
 from datetime import UTC, datetime
 
-import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
 from catalog.catalog import Catalog
 from catalog.records import RunRecord
 from catalog.runs import finish_run, start_run, update_run
+from dashboard.training_panels import PANELS
 from loaders.workspace import Workspace
-from precompute.snapshots import write_snapshot
 
 POINTS = "id => { const g = document.querySelector(`#${id} .js-plotly-plot`); return g && g.data ? g.data.map(t => t.name) : [] }"
 LENGTH = "id => document.querySelector(`#${id} .js-plotly-plot`)._fullData[0].x.length"
@@ -135,95 +134,82 @@ def test_the_page_is_quiet_when_nothing_runs(page: Page) -> None:
     assert asked == []
 
 
-def test_the_page_has_few_components(page: Page) -> None:
-    open_page(page)
-    count = page.evaluate("() => JSON.stringify(window.store.getState().layout).split('\"namespace\":').length - 1")
-    assert 50 < count < 300
+COMPONENTS = "() => JSON.stringify(window.store.getState().layout).split('\"namespace\":').length - 1"
+ROWS = "#training-runs .ag-center-cols-container .ag-row"
+
+
+def write_run(workspace: Workspace, sae_id: str, row: dict[str, float]) -> None:
+    """A finished SAE that was brought from elsewhere, with the metrics of two steps."""
+    directory = workspace.sae_dir(sae_id)
+    directory.mkdir()
+    (directory / "metrics.jsonl").write_text("".join(json.dumps({**row, "step": step}) + "\n" for step in (1, 2)))
+    (directory / "cfg.json").write_text('{"architecture": "topk", "d_sae": 8, "metadata": {}}')
 
 
 @pytest.fixture
-def no_snapshots(workspace: Workspace):
-    """What the trainer kept is put aside for a test."""
-    folders = [workspace.sae_dir(sae_id) / "snapshots" for sae_id in workspace.sae_ids()]
-    kept = [(folder, folder.rename(folder.with_name("aside"))) for folder in folders if folder.is_dir()]
-    yield
-    for folder, aside in kept:
-        shutil.rmtree(folder, ignore_errors=True)
-        aside.rename(folder)
+def forty(workspace: Workspace):
+    """Forty runs in all, of which the added ones have a value for every chart and a metric that no chart knows."""
+    metrics = {part.metric: 0.5 for panel in PANELS for part in panel.parts} | {"my_own/metric": 1.0}
+    added = [f"imported-with-a-long-name-{number:02d}" for number in range(38)]
+    for sae_id in added:
+        write_run(workspace, sae_id, metrics)
+    yield added
+    for sae_id in added:
+        shutil.rmtree(workspace.sae_dir(sae_id))
 
 
-@pytest.fixture
-def snapshots(workspace: Workspace, no_snapshots):
-    """Four snapshots of tiny-l0: feature 7 turns around, 3 dies at step 20 and comes back at 150, the others stay."""
-    directory = workspace.sae_dir("tiny-l0")
-    directions = np.random.default_rng(0).normal(size=(128, 32))
-    for step, turned in ((1, 1.0), (20, 0.5), (100, -0.5), (150, -1.0)):
-        w_dec, fired, density = directions.copy(), np.full(128, step), np.full(128, 0.01)
-        w_dec[7] = turned * directions[7] + (1 - abs(turned)) * directions[8]
-        fired[3] = {1: 1, 150: 150}.get(step, 2)
-        density[:3] = (0, step / 1_000, 0.5)
-        write_snapshot(directory, step, w_dec, density, fired, 500, 1 / (1 + step), 10)
-    yield
-    shutil.rmtree(directory / "snapshots")
+def test_the_page_has_few_components_with_forty_runs_and_every_chart(page: Page, forty) -> None:
+    page.goto(f"/training?runs={','.join(forty[:3])}")
+    expect(page.locator("#training-configs")).to_contain_text("Nothing differs")
+    page.get_by_role("button", name="More metrics (1)").click()
+    wait_for_lines(page, "training-curve-more", 3)
+    expect(page.locator(".dash-graph")).to_have_count(
+        len(PANELS) + 5
+    )  # one more metric, frontier, three of the time machine
+    assert 50 < page.evaluate(COMPONENTS) < 300
 
 
-def test_the_slider_leads_through_the_snapshots_and_the_address_restores_run_step_and_feature(
-    page: Page, snapshots
-) -> None:
-    open_page(page)
-    expect(page.locator("#training-then-title")).to_have_text("Densities at step 150")
-    expect(page.locator("#training-way-title")).to_have_text("Feature #7")
-    expect(page.locator("#training-then-note")).to_contain_text("on 500 held-out rows · 1 feature silent")
-    assert names(page, "training-then") == ["step 150, the last", "step 150"]
-    page.get_by_label("Step", exact=True).focus()
-    page.keyboard.press("ArrowLeft")
-    expect(page.locator("#training-then-title")).to_have_text("Densities at step 100")
-    expect(page.locator("#training-step-words")).to_have_text("100 (3 of 4)")
-    page.wait_for_url("**run=tiny-l0&step=100")
-    page.get_by_role("button", name="Next feature (n)").click()
-    expect(page.locator("#training-way-title")).to_have_text("Feature #8")
-    page.locator("h1").click()
-    page.keyboard.press("p")
-    page.keyboard.press("p")
-    expect(page.locator("#training-way-title")).to_have_text("Feature #6")
-    page.wait_for_url("**run=tiny-l0&step=100&feature=6")
-    page.reload()
-    expect(page.locator("#training-way-title")).to_have_text("Feature #6")
-    expect(page.locator("#training-then-title")).to_have_text("Densities at step 100")
-    assert names(page, "training-direction") == ["to its start", "to its end"]
-    expect(page.locator("#training-way-note a")).to_have_attribute("href", "/feature/tiny-l0@texts/6")
+def cut_rows(page: Page) -> list[str]:
+    """Rows of the runs table of which only a part is inside of the table."""
+    return page.evaluate(
+        """rows => {
+            const shown = document.querySelector("#training-runs .ag-body-viewport").getBoundingClientRect();
+            return [...document.querySelectorAll(rows)].filter(row => {
+                const place = row.getBoundingClientRect();
+                return place.top < shown.bottom - 1 && place.bottom > shown.bottom + 1;
+            }).map(row => row.textContent);
+        }""",
+        ROWS,
+    )
 
 
-def test_tables_name_what_moved_and_what_died_and_a_click_follows(page: Page, snapshots) -> None:
-    open_page(page, "/training?run=tiny-l0&step=20&feature=1")
-    expect(page.locator("#training-way-title")).to_have_text("Feature #1")
-    page.locator("#training-moved .cell-follow").first.click()
-    expect(page.locator("#training-way-title")).to_have_text("Feature #7")
-    expect(page.locator("#training-nearest .ag-row").first).to_contain_text("#8")
-    expect(page.locator("#training-died .ag-row")).to_have_count(1)
-    expect(page.locator("#training-died-note")).to_have_text("1 feature dead at step 20")
-    expect(page.locator("#training-ledger-words")).to_contain_text("in the last 10 training steps")
-    page.locator("#training-ledger .cell-follow", has_text="150").click()
-    expect(page.locator("#training-then-title")).to_have_text("Densities at step 150")
-    page.locator("#training-died-kind label", has_text="revived").click()
-    expect(page.locator("#training-died-note")).to_have_text("1 feature revived at step 150")
-    expect(page.locator("#training-died .ag-row")).to_contain_text("#3")
+@pytest.mark.parametrize("size", [(1400, 1000), (1366, 768)])
+def test_seven_runs_are_all_listed_whole(page: Page, workspace: Workspace, size: tuple[int, int]) -> None:
+    added = [f"more-{number}" for number in range(5)]
+    for sae_id in added:
+        write_run(workspace, sae_id, {"loss": 1.0})
+    try:
+        page.set_viewport_size({"width": size[0], "height": size[1]})
+        open_page(page)
+        expect(page.locator(ROWS)).to_have_count(7)
+        assert cut_rows(page) == []
+        table, last = page.locator("#training-runs").bounding_box(), page.locator(ROWS).last.bounding_box()
+        assert table and last and last["y"] + last["height"] <= table["y"] + table["height"] + 1
+    finally:
+        for sae_id in added:
+            shutil.rmtree(workspace.sae_dir(sae_id))
 
 
-def test_play_goes_from_the_first_snapshot_to_the_last(page: Page, snapshots) -> None:
-    open_page(page)
-    expect(page.locator("#training-then-title")).to_have_text("Densities at step 150")
-    page.get_by_role("button", name="Play the snapshots").click()
-    expect(page.locator("#training-then-title")).to_have_text("Densities at step 1")
-    expect(page.get_by_role("button", name="Stop")).to_be_visible()
-    expect(page.locator("#training-then-title")).to_have_text("Densities at step 150")
-    expect(page.get_by_role("button", name="Play the snapshots")).to_be_visible()
-
-
-def test_without_snapshots_the_time_machine_says_so(page: Page, no_snapshots) -> None:
-    open_page(page)
-    expect(page.locator("#training-machine")).to_contain_text("No run has snapshots yet")
-    expect(page.get_by_label("Step", exact=True)).to_be_hidden()
+@pytest.mark.parametrize("size", [(1400, 1000), (1366, 768)])
+def test_forty_runs_scroll_in_whole_rows_with_the_latest_on_top(page: Page, forty, size: tuple[int, int]) -> None:
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    open_page(page, "/training?runs=tiny-l0")
+    expect(page.locator("#training-note")).to_contain_text("40 SAEs, the latest first")
+    expect(page.locator(ROWS).first).to_contain_text("tiny-l0")
+    expect(page.locator(ROWS).first.locator("input[type=checkbox]")).to_be_checked()
+    assert cut_rows(page) == []
+    table = page.locator("#training-runs").bounding_box()
+    assert table and table["height"] < size[1] / 2
 
 
 LENGTH_OF_LIVE = 100_000

@@ -45,8 +45,18 @@ def shown(own: Workspace) -> str:
     return json.dumps(advice_panel(own, ["tiny-l0@texts", "tiny-l1@texts"]), cls=PlotlyJSONEncoder)
 
 
-def test_before_it_was_measured_the_panel_names_the_command(own: Workspace) -> None:
-    assert "loupe layers tiny --dataset texts" in shown(own) and "have not been measured yet" in shown(own)
+def test_before_it_was_measured_the_panel_names_the_whole_command(own: Workspace) -> None:
+    text = shown(own)
+    assert f"loupe layers tiny --dataset texts --workspace {own.root}" in text and "Compare the hook points" in text
+
+
+def test_a_workspace_in_its_usual_place_needs_no_name(own: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = own.root / "workspace"
+    usual.mkdir()
+    for part in ("datasets", "models", "saes", "stores"):
+        (own.root / part).rename(usual / part)
+    monkeypatch.chdir(own.root)
+    assert '"loupe layers tiny --dataset texts"' in shown(Workspace("workspace"))
 
 
 def test_the_recommendation_is_shown_with_its_sample_score_and_best_hook_point(own: Workspace) -> None:

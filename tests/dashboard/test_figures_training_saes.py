@@ -68,9 +68,26 @@ def test_the_best_are_those_that_no_other_one_beats(pairs):
         assert is_best(l0, fvu)[place] == (not is_beaten)
 
 
+def test_of_marks_that_lie_on_each_other_the_names_do_not():
+    row = frontier().iloc[0].to_dict()
+    saes = pd.DataFrame([{**row, "name": f"grammar-l{n}", "l0": 16.0, "fvu": 0.004 + 0.0003 * n} for n in range(4)])
+    saes = pd.concat([saes, saes.head(1).assign(name="minilm-l5", l0=32.0, fvu=0.03)])
+    marks = [trace for trace in draw_frontier(saes, height=300).data if trace.text]
+    named = [trace.textposition for trace in marks if trace.mode == "markers+text"]
+    assert len(marks) == 5 and len(named) < 5 and {"middle right", "middle left"} <= set(named)
+
+
+def test_small_values_of_fvu_are_told_apart_on_a_logarithmic_axis():
+    row = frontier().iloc[0].to_dict()
+    saes = pd.DataFrame([{**row, "name": f"a-{n}", "fvu": fvu} for n, fvu in enumerate((0.004, 0.2))])
+    figure = draw_frontier(saes, height=300)
+    assert figure.layout.yaxis.type == "log" and figure.layout.yaxis.range[0] < np.log10(0.004)
+    assert draw_frontier(saes.assign(fvu=[0.1, 0.2]), height=300).layout.yaxis.range[0] == 0
+
+
 def test_marks_of_many_saes_carry_no_name_and_a_wide_range_of_l0_is_logarithmic():
     few = draw_frontier(frontier(fvu=0.05, l0=40), height=300)
-    assert few.data[1].mode == "markers+text" and few.layout.xaxis.type is None
+    assert few.data[1].mode == "markers+text" and few.layout.xaxis.type == "linear"
     row = frontier().iloc[0].to_dict()
     many = pd.DataFrame([{**row, "name": f"a-{n}", "l0": 4 * (n + 1)} for n in range(MOST_NAMED + 1)])
     figure = draw_frontier(many, height=300)

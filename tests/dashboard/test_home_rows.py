@@ -42,3 +42,15 @@ def test_an_sae_in_training_is_listed_with_its_step(tmp_path: Path) -> None:
 
 def test_an_empty_workspace_lists_nothing(tmp_path: Path) -> None:
     assert collect_sets(Workspace(tmp_path), []) == []
+
+
+def test_saes_that_stand_alone_share_one_table_for_each_model_and_dataset(tmp_path: Path) -> None:
+    catalog = Catalog(f"sqlite:///{tmp_path / 'catalog.sqlite'}")
+    for name, model in (("b", "m"), ("a", "m"), ("c", "n")):
+        start_run(catalog, name, name, {"model_id": model, "dataset_id": "d"}, total_steps=400)
+    found = collect_sets(Workspace(tmp_path), runs(catalog))
+    assert {(one.id, one.model): [row.sae for row in one.rows] for one in found} == {
+        (None, "m"): ["a", "b"],
+        (None, "n"): ["c"],
+    }
+    catalog.close()

@@ -31,6 +31,7 @@ from dashboard.training_runs import (
     collect,
     compare_configs,
     flatten,
+    newest_first,
 )
 from loaders.workspace import Workspace
 
@@ -69,6 +70,12 @@ def test_a_run_in_progress_is_shown_with_what_it_has_reached(workspace, catalog)
     assert (run.status, steps(run), run.duration) == ("running", "3 of 100", 1.5)
     assert run.curves.series["loss"].value.tolist() == [3.0, 2.0, 1.0]
     assert run.quality.fvu is None and run.features is None
+
+
+def test_the_settings_of_a_run_name_a_local_model_without_its_folder(workspace, catalog):
+    train(workspace, catalog, "a-l1", [1.0], config={"k": 8, "model": "/srv/lab/models/grammar"})
+    (run,) = collect(workspace, catalog, NOW)
+    assert run.config == {"k": "8", "model": "grammar"}
 
 
 def test_a_run_that_went_silent_is_stopped_and_one_that_failed_says_why(workspace, catalog):
@@ -133,7 +140,20 @@ def test_without_a_choice_all_runs_are_drawn_or_the_newest_of_many(workspace, ca
     assert choose(found, None) == (found, [])
     train(workspace, catalog, "a-newest", [1.0], started=NOW + timedelta(seconds=99))
     chosen, _ = choose(collect(workspace, catalog, NOW), None)
-    assert [run.sae_id for run in chosen] == [*(f"a-{number}" for number in range(1, MOST_CHOSEN)), "a-newest"]
+    newest = [f"a-{number}" for number in range(1, MOST_CHOSEN)][::-1]
+    assert [run.sae_id for run in chosen] == ["a-newest", *newest]
+
+
+def test_the_set_that_was_trained_last_comes_first_each_in_the_order_of_its_layers():
+    places = {
+        "old-l1": Place("old", 1, 1.0),
+        "old-l0": Place("old", 0, 2.0),
+        "imported": Place("", 0, float("inf")),  # it has no run, so its start is not known
+        "new-l0": Place("new", 0, 8.0),
+        "new-l1": Place("new", 1, 9.0),
+        "alone": Place("", 0, 5.0),
+    }
+    assert newest_first(places) == ["new-l0", "new-l1", "alone", "old-l0", "old-l1", "imported"]
 
 
 def test_the_url_chooses_runs_and_unknown_names_are_given_back(workspace, catalog):
