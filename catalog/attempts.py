@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import delete, select, text
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from catalog.catalog import Catalog
 from catalog.records import AttemptRecord
+from catalog.turns import take_turns
 from loaders.errors import BadInput
 
 KEPT = timedelta(days=1)
@@ -27,7 +28,7 @@ def try_under(
         raise BadInput(f"Attempts are kept for {KEPT.days} day: a window of {window} cannot be counted.")
     now = now or datetime.now(UTC)
     with catalog.write() as session:
-        _take_turns(session, keys)
+        take_turns(session, keys)
         old = select(AttemptRecord.attempt_id).where(AttemptRecord.made_at <= now - KEPT).limit(AT_ONCE)
         session.execute(
             delete(AttemptRecord).where(AttemptRecord.attempt_id.in_(old.with_for_update(skip_locked=True)))
@@ -43,13 +44,6 @@ def forget_attempts(catalog: Catalog, keys: Sequence[str]) -> None:
     """Begin anew under these keys: it was the right person after all."""
     with catalog.write() as session:
         session.execute(delete(AttemptRecord).where(AttemptRecord.key.in_(keys)))
-
-
-def _take_turns(session: Session, keys: Sequence[str]) -> None:
-    """On PostgreSQL, let transactions with a key in common follow each other; on SQLite all that write do."""
-    if session.get_bind().dialect.name == "postgresql":
-        for key in sorted(set(keys)):
-            session.execute(text("select pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": key})
 
 
 def _wait(session: Session, key: str, most: int, window: timedelta, now: datetime) -> float:

@@ -6,12 +6,12 @@ from hashlib import sha256
 from typing import NamedTuple, TypeVar
 
 from sqlalchemy import Select, delete, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from catalog.catalog import Catalog
 from catalog.records import BlindLabelRecord, ClaimRecord, VerdictRecord
 from catalog.texts import check_person
+from catalog.turns import take_turns
 
 CLAIM = timedelta(minutes=30)
 """How long a feature stays somebody's without a sign of life."""
@@ -54,6 +54,7 @@ def claim_next(
     """
     person, now = check_person("The person", person), now or datetime.now(UTC)
     with catalog.write() as session:
+        take_queue_turn(session, sae_fingerprint)
         session.execute(
             delete(ClaimRecord).where(ClaimRecord.sae_fingerprint == sae_fingerprint, ClaimRecord.expires_at <= now)
         )
@@ -90,9 +91,14 @@ def claim_next(
                 claimed_at=now,
                 expires_at=now + lasts,
             )
-            if _is_added(session, record):
-                return _claim(record)
+            session.add(record)
+            return _claim(record)
     return None
+
+
+def take_queue_turn(session: Session, sae_fingerprint: str) -> None:
+    """Let claims and blind labels of one SAE follow each other: who has a place decides who gets one."""
+    take_turns(session, [f"queue {sae_fingerprint}"])
 
 
 def renew_claim(
@@ -146,16 +152,6 @@ def _by_feature(records: Iterable[R]) -> dict[int, list[R]]:
     for record in records:
         found.setdefault(record.feature_id, []).append(record)
     return found
-
-
-def _is_added(session: Session, record: ClaimRecord) -> bool:
-    """Insert a claim unless another transaction was quicker."""
-    try:
-        with session.begin_nested():
-            session.add(record)
-    except IntegrityError:
-        return False
-    return True
 
 
 def _claim(record: ClaimRecord) -> Claim:

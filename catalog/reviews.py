@@ -11,6 +11,7 @@ from catalog.catalog import Catalog
 from catalog.errors import NotThere
 from catalog.label_text import Edit, Label
 from catalog.label_writes import check_edit, newest_versions, save_edits
+from catalog.queue import take_queue_turn
 from catalog.records import BlindLabelRecord, ClaimRecord, VerdictRecord
 from catalog.texts import check_person
 from loaders.errors import BadInput
@@ -85,7 +86,7 @@ def submit_blind(
         with catalog.write() as session:
             _submit(session, new, now)
     except IntegrityError as error:
-        raise BadInput(f"Somebody else spoke on feature {feature_id} in this moment: send yours again.") from error
+        raise BadInput(f"Somebody else labelled feature {feature_id} in this moment: send yours again.") from error
     review = review_of(catalog, sae_fingerprint, feature_id, person)
     assert review is not None
     return review
@@ -128,7 +129,8 @@ def adjudicate(
     person, now = check_person("The adjudicator", person), datetime.now(UTC)
     try:
         with catalog.write() as session:
-            said = _said(session, sae_fingerprint, feature_id, locks=True)
+            take_queue_turn(session, sae_fingerprint)
+            said = _said(session, sae_fingerprint, feature_id)
             if len(said) < 2 or session.get(VerdictRecord, (sae_fingerprint, feature_id)) is not None:
                 raise NotThere(f"There is nothing to decide on feature {feature_id}: reload the reviews.")
             if person in {each.person for each in said}:
@@ -136,11 +138,12 @@ def adjudicate(
             edit = Edit(said[0].sae_id, sae_fingerprint, feature_id, name, notes, person, None, category, confidence)
             return _decide(session, edit, "adjudicated", person, now)
     except IntegrityError as error:
-        raise NotThere(f"Somebody else decided on feature {feature_id} in this moment: reload the reviews.") from error
+        raise NotThere(f"Somebody else labelled feature {feature_id} in this moment: reload the reviews.") from error
 
 
 def _submit(session: Session, new: BlindLabelRecord, now: datetime) -> None:
-    said = _said(session, new.sae_fingerprint, new.feature_id, locks=True)
+    take_queue_turn(session, new.sae_fingerprint)
+    said = _said(session, new.sae_fingerprint, new.feature_id)
     for own in said:
         if own.person == new.person:
             if (own.name, own.notes, own.category) == (new.name, new.notes, new.category):
@@ -195,13 +198,11 @@ def _decide(session: Session, edit: Edit, outcome: str, person: str, now: dateti
     return label
 
 
-def _said(
-    session: Session, sae_fingerprint: str, feature_id: int | None, locks: bool = False
-) -> list[BlindLabelRecord]:
+def _said(session: Session, sae_fingerprint: str, feature_id: int | None) -> list[BlindLabelRecord]:
     query = select(BlindLabelRecord).where(BlindLabelRecord.sae_fingerprint == sae_fingerprint)
     query = query if feature_id is None else query.where(BlindLabelRecord.feature_id == feature_id)
     query = query.order_by(BlindLabelRecord.feature_id, BlindLabelRecord.submitted_at, BlindLabelRecord.slot)
-    return list(session.scalars(query.with_for_update() if locks else query))
+    return list(session.scalars(query))
 
 
 def _reviews(session: Session, sae_fingerprint: str, feature_id: int | None) -> list[Review]:
