@@ -10,6 +10,8 @@ from typing import Any
 import dash
 import flask
 from dash import Dash, dcc, html, set_props
+from dash.exceptions import DependencyException
+from werkzeug.exceptions import NotFound
 
 from catalog.catalog import Catalog
 from dashboard import api, bundles, cache, health, limits, metrics, payload, security, shell, strict_plotly, trace, urls
@@ -83,6 +85,7 @@ def create_app(workspace: Workspace, catalog: Catalog | None = None, rules: Rule
     security.guard_pages(app, server, [script_hash(THEME_SCRIPT)])
     payload.refuse_malformed_callbacks(app, server)  # after the gate: who may not ask is told nothing else
     server.register_error_handler(Exception, error_page)
+    server.register_error_handler(DependencyException, lambda _: error_page(NotFound()))  # a script that no library has
     return app
 
 
