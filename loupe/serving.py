@@ -142,9 +142,16 @@ def serve_threaded(
         "logconfig_dict": log_config(conduct.log_format),
         "proc_name": "loupe",
         "when_ready": announce,
+        "post_fork": greet_worker,
         "child_exit": forget_worker,
     }
     ThreadedServer(create, options).run()
+
+
+def greet_worker(arbiter: Any, worker: Any) -> None:
+    """Make the place of the counters again where somebody tidied the temporary files meanwhile."""
+    if METRICS_DIR in os.environ:
+        os.makedirs(os.environ[METRICS_DIR], exist_ok=True)
 
 
 def forget_worker(arbiter: Any, worker: Any) -> None:

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -194,6 +195,21 @@ def test_any_worker_answers_for_the_counts_of_all_and_the_log_has_a_line_for_eac
     assert len(asked) == 30 and len({line["request_id"] for line in asked}) == 30
     assert {line["worker"] for line in asked} <= server.workers()
     assert "secret-word" not in server.log.read_text()
+
+
+def test_workers_go_on_where_the_temporary_files_were_tidied(
+    serving: Callable[..., Serving], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    server = serving()
+    (counters,) = (tmp_path / "tmp").glob("loupe-metrics-*")
+    shutil.rmtree(counters)
+    (before,) = server.workers()
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_until(lambda: before not in server.workers() and len(server.workers()) == 1)
+    assert json.loads(server.get("/health"))["status"] == "ok"
+    assert b"loupe_request_seconds" in server.get("/metrics")
 
 
 def test_one_warm_copy_is_shared_by_all_workers(serving: Callable[..., Serving]) -> None:
