@@ -135,7 +135,10 @@ def _copy_rows(source: Connection, target: Connection) -> None:
         if table.name in BOOKKEEPING:
             continue
         keys = list(table.primary_key)
-        rows = source.execution_options(yield_per=AT_ONCE).execute(select(table).order_by(*keys)).mappings()
+        query = (
+            select(table).order_by(*keys).execution_options(yield_per=AT_ONCE)
+        )  # of the query: a connection keeps its own
+        rows = source.execute(query).mappings()
         for part in rows.partitions(AT_ONCE):
             target.execute(insert(Record.metadata.tables[table.name]), [_typed(row) for row in part])
         if target.dialect.name == "postgresql" and table.name in _NUMBERED:
@@ -184,7 +187,7 @@ def _seal(path: Path) -> Backup:
 
 def _digest(connection: Connection, table: Table) -> Digest:
     columns = sorted(table.columns, key=lambda column: column.name)
-    rows = connection.execution_options(yield_per=AT_ONCE).execute(select(*columns))
+    rows = connection.execute(select(*columns).execution_options(yield_per=AT_ONCE))
     return digest_of(tuple(row) for row in rows)
 
 

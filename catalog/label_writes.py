@@ -36,9 +36,9 @@ def save_edits(session: Session, edits: Sequence[Edit], now: datetime) -> list[L
     checked = [check_edit(edit) for edit in edits]
     _require_single([(edit.sae_fingerprint, edit.feature_id) for edit in checked], "One feature has two edits at once")
     _require_single([edit.edit_key for edit in checked if edit.edit_key], "Two edits have the same edit key")
-    known = _known(session, checked)
+    current = _current(session, checked)
+    known = _known(session, checked)  # after the versions: who sees a version of the same key sees the key as well
     fresh = [edit for edit in checked if edit.edit_key not in known]
-    current = _current(session, fresh)
     stale: list[StaleEdit] = []
     saved = {edit: _next(edit, current.get((edit.sae_fingerprint, edit.feature_id)), now, stale) for edit in fresh}
     if stale:

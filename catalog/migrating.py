@@ -34,7 +34,7 @@ def migrate(connection: Connection, version: int = SCHEMA_VERSION) -> None:
         if (found or 0) < version:
             command.upgrade(config, str(version))
         elif (found or 0) > version:
-            command.downgrade(config, str(version))
+            command.downgrade(config, str(version) if version else "base")
 
 
 def _config(connection: Connection) -> Any:

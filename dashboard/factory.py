@@ -10,9 +10,11 @@ from typing import Any
 import dash
 import flask
 from dash import Dash, dcc, html, set_props
+from dash.exceptions import DependencyException
+from werkzeug.exceptions import NotFound
 
 from catalog.catalog import Catalog
-from dashboard import api, bundles, cache, health, limits, metrics, payload, security, shell, trace, urls
+from dashboard import api, bundles, cache, health, limits, metrics, payload, security, shell, strict_plotly, trace, urls
 from dashboard.access import gate, login
 from dashboard.access.errors import Refused, Unknown
 from dashboard.access.rules import Rules, read_rules
@@ -56,6 +58,7 @@ def create_app(workspace: Workspace, catalog: Catalog | None = None, rules: Rule
     gate.install(server)
     cache.keep_results(server, workspace)
     bundles.compress_responses(server)
+    strict_plotly.serve_strict_plotly(server)
     announce_plotly(server, workspace)
     login.register(server)
     api.register(server)
@@ -79,9 +82,10 @@ def create_app(workspace: Workspace, catalog: Catalog | None = None, rules: Rule
     shell.register(app)
     for page in dash.page_registry.values():
         page["layout"] = with_words_for_errors(page["layout"])
-    security.guard_pages(app, server, workspace, [script_hash(THEME_SCRIPT)])
+    security.guard_pages(app, server, [script_hash(THEME_SCRIPT)])
     payload.refuse_malformed_callbacks(app, server)  # after the gate: who may not ask is told nothing else
     server.register_error_handler(Exception, error_page)
+    server.register_error_handler(DependencyException, lambda _: error_page(NotFound()))  # a script that no library has
     return app
 
 

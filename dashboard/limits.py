@@ -1,6 +1,5 @@
 """What the server refuses before anything is computed, and the sentence for every refusal."""
 
-from dash.exceptions import DependencyException
 from flask import Flask
 from werkzeug.exceptions import HTTPException
 
@@ -38,6 +37,4 @@ def status_and_sentence(error: Exception) -> tuple[int, str]:
         return (401 if isinstance(error, Unknown) else 403), str(error)
     if isinstance(error, LoupeError):
         return next((status for kind, status in STATUS.items() if isinstance(error, kind)), 400), str(error)
-    if isinstance(error, DependencyException):  # a script that no component library has
-        return 404, SENTENCES[404]
     return 500, GENERAL

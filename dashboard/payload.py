@@ -76,7 +76,7 @@ def check_callback(body: Mapping[str, Any], callbacks: Mapping[str, Any]) -> str
     for part, key in (("inputs", "inputs"), ("state", "state")):
         check_entries(part, body.get(key, []), known[key])
     check_changed(body.get("changedPropIds", []), body["inputs"] if known["inputs"] else [])
-    return f"{wanted[0]['id']}.{wanted[0]['property'].split('@')[0]}" if wanted else "(no output)"
+    return f"{wanted[0]['id']}.{unmarked(wanted[0]['property'])}" if wanted else "(no output)"
 
 
 def check_entries(part: str, sent: Any, wanted: list[dict[str, str]]) -> None:
@@ -88,10 +88,15 @@ def check_entries(part: str, sent: Any, wanted: list[dict[str, str]]) -> None:
         if of_many != isinstance(entry, list):
             raise BadRequest(f"This callback's {part} have another form: {RELOAD}.")
         for item in entry if of_many else [entry]:
-            if not isinstance(item, dict) or item.get("property") != spec["property"]:
+            if not isinstance(item, dict) or unmarked(item.get("property")) != unmarked(spec["property"]):
                 raise BadRequest(f"This callback's {part} are others: {RELOAD}.")
             if not (fits_pattern(item.get("id"), spec["id"]) if of_many else item.get("id") == spec["id"]):
                 raise BadRequest(f"This callback's {part} are others: {RELOAD}.")
+
+
+def unmarked(name: Any) -> Any:
+    """A property without the mark behind `@` that tells several callbacks with the same output apart."""
+    return name.partition("@")[0] if isinstance(name, str) else name
 
 
 def fits_pattern(sent: Any, pattern: str) -> bool:

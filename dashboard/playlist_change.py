@@ -5,15 +5,17 @@ from typing import Any
 
 from catalog.playlists import Playlist, change_playlist, with_step_moved, without_step
 from dashboard import context
+from dashboard.access.visitor import require
 from loaders.errors import BadInput
 
 
 def change(name: str, how: Callable[[Playlist | None], Playlist]) -> Playlist:
     """Replace a playlist of the workspace by what `how` makes of it (None: there is none yet).
 
-    Whoever may not change anything is refused here, before anything is read. Raises BadInput for a workspace that can
-    only be read.
+    Whoever may not change anything is refused here, before anything is read. Raises Refused, and BadInput for a workspace
+    that can only be read.
     """
+    require("labeller")
     workspace = context.workspace()
     if workspace.url is not None:
         raise BadInput(f"'{workspace.url}' can only be read. Add the step to a workspace on a disk and copy it there.")

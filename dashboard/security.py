@@ -7,13 +7,10 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, request
 
-from loaders.workspace import Workspace
-
 if TYPE_CHECKING:  # the activation server uses this module and runs without Dash
     from dash import Dash
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
-GL_FEATURES = 10_000  # above this the Explorer's map needs WebGL, whose shaders plotly.js builds with `new Function`
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
@@ -26,7 +23,7 @@ NO_PAGE = "default-src 'none'; frame-ancestors 'none'"
 """Content policy of JSON, should somebody open it as a page."""
 
 
-def guard_pages(app: Dash, server: Flask, workspace: Workspace, inline_scripts: list[str]) -> None:
+def guard_pages(app: Dash, server: Flask, inline_scripts: list[str]) -> None:
     """Give the dashboard's pages their content policy.
 
     `inline_scripts` are hashes of the page's own inline scripts, in the form of a content policy.
@@ -35,7 +32,7 @@ def guard_pages(app: Dash, server: Flask, workspace: Workspace, inline_scripts: 
     @server.after_request
     def add_policy(response: Response) -> Response:
         if response.mimetype == "text/html":
-            response.headers.setdefault("Content-Security-Policy", policy(app, workspace, inline_scripts))
+            response.headers.setdefault("Content-Security-Policy", policy(app, inline_scripts))
         return response
 
 
@@ -67,11 +64,9 @@ def is_from_another_site() -> bool:
     return origin is not None and urlsplit(origin).netloc != request.host
 
 
-def policy(app: Dash, workspace: Workspace, inline_scripts: list[str]) -> str:
-    """The content policy: scripts of this server only, with `unsafe-eval` only where a store needs the WebGL map."""
+def policy(app: Dash, inline_scripts: list[str]) -> str:
+    """The content policy: scripts of this server only, no `eval` (see `strict_plotly`), inline styles as Plotly needs them."""
     scripts = ["'self'", *inline_scripts, *app.csp_hashes()]
-    if any(manifest["features"] > GL_FEATURES for manifest in workspace.manifests().values()):
-        scripts.append("'unsafe-eval'")
     return "; ".join(
         [
             "default-src 'self'",

@@ -7,6 +7,8 @@ from dash import ClientsideFunction, Input, Output, State, callback, clientside_
 
 from catalog.playlists import Playlist, read_playlist
 from dashboard import urls
+from dashboard.access.callbacks import requires
+from dashboard.access.visitor import may
 from dashboard.components import empty_state, icon, panel, plural
 from dashboard.components.presenter import playlist_links
 from dashboard.context import workspace
@@ -76,7 +78,7 @@ def _steps(name: str, found: Playlist) -> list[Any]:
 
 def _data(name: str, found: Playlist) -> dict[str, Any]:
     steps = [step._asdict() for step in shown_steps(workspace(), name, found)]
-    return {"name": name, "steps": steps, "can_change": workspace().url is None}
+    return {"name": name, "steps": steps, "can_change": workspace().url is None and may("labeller")}
 
 
 @callback(
@@ -86,6 +88,7 @@ def _data(name: str, found: Playlist) -> dict[str, Any]:
     State("present-steps-data", "data"),
     prevent_initial_call=True,
 )
+@requires("labeller")
 def change_steps(asked: dict[str, Any] | None, shown: dict[str, Any]) -> Any:
     """Move or remove the step that was asked for; refused where somebody else has changed the playlist meanwhile."""
     if not asked:

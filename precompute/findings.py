@@ -54,11 +54,10 @@ class Claim(NamedTuple):
 
 
 def find_all(workspace: Workspace) -> list[Finding]:
-    """Findings of every set, the largest first; what a set has no table or no truth for is left out."""
+    """Findings of every set, the oldest first; what a set has no table or no truth for is left out."""
     found: list[Finding] = []
-    sets = {name: members for name, members in workspace.sets().items() if members}
-    for name in sorted(sets, key=lambda each: -workspace.open_store(sets[each][-1]).features):
-        found += find_in_set(workspace, name, sets[name])
+    for name, members in workspace.sets().items():
+        found += find_in_set(workspace, name, members)
     runs = [sae for sae in workspace.sae_ids() if (workspace.sae_dir(sae) / "metrics.jsonl").exists()]
     if runs:
         note = f"One colour for each of the {len(runs)} SAEs that were trained here."

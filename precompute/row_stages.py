@@ -82,7 +82,7 @@ class RowStages:
             if stage["stage"] == NORM_RESCALE:
                 factor = rows.shape[1] ** 0.5 / rows.norm(dim=1, keepdim=True)
                 rows = rows * factor
-                way_back.append((1 / factor, torch.zeros(1)))
+                way_back.append((1 / factor, torch.zeros(())))
             elif stage["stage"] == LAYER_NORM:
                 mean = rows.mean(1, keepdim=True)
                 std = (rows - mean).std(1, keepdim=True)

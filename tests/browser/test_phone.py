@@ -23,25 +23,16 @@ SMALL = """() => [...document.querySelectorAll('button, select, a.button, a.icon
     .map(([name, box]) => `${name}: ${Math.round(box.width)} x ${Math.round(box.height)}`)"""
 
 
-def settle(page: Page, path: str) -> None:
+@pytest.mark.parametrize("path", PAGES)
+def test_no_page_is_wider_than_a_small_laptop_or_a_phone_whose_buttons_are_large(page: Page, path: str) -> None:
+    page.set_viewport_size({"width": 1366, "height": 768})
     page.goto(path)
     expect(page.locator(PAGES[path]).first).to_be_attached()
     page.wait_for_load_state("networkidle")
-
-
-@pytest.mark.parametrize("path", PAGES)
-def test_a_phone_scrolls_down_only_and_its_buttons_are_large(page: Page, path: str) -> None:
-    page.set_viewport_size({"width": 390, "height": 844})
-    settle(page, path)
-    assert page.evaluate("document.documentElement.scrollWidth") == 390
-    assert page.evaluate(SMALL) == []
-
-
-@pytest.mark.parametrize("path", PAGES)
-def test_no_page_is_wider_than_a_small_laptop(page: Page, path: str) -> None:
-    page.set_viewport_size({"width": 1366, "height": 768})
-    settle(page, path)
     assert page.evaluate("document.documentElement.scrollWidth") <= 1366
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_function("() => document.documentElement.scrollWidth === 390")
+    assert page.evaluate(SMALL) == []
 
 
 def test_large_type_is_larger_the_larger_the_screen(page: Page) -> None:

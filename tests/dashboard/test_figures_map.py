@@ -102,3 +102,10 @@ def test_a_kept_map_with_a_views_labels_and_filter_is_the_map_drawn_anew() -> No
     unlabelled = json.loads(to_json_plotly(feature_map(frame.assign(label=""))))
     assert unlabelled != drawn
     assert view_of_map(unlabelled, frame, kept, box) == drawn
+
+
+@pytest.mark.parametrize(
+    ("least", "written"), [(1e-3, ["0.001", "0.01", "0.1", "1", "10", "100"]), (1e-4, ["0.0001", "0.01", "1", "100"])]
+)
+def test_over_many_decades_every_second_power_is_written(least: float, written: list[str]) -> None:
+    assert list(density_histogram(np.array([least, 50.0])).layout.xaxis.ticktext) == written

@@ -38,17 +38,20 @@ def post(client: FlaskClient, body: Any) -> TestResponse:
     return client.post(CALLBACK, data=text, content_type="application/json")
 
 
-def filled(known: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
-    """A callback as a page sends it, with the values that a page of the tiny store has; None for all others."""
+def filled(output: str, known: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """A callback as a page sends it, with the values that a page of the tiny store has; None for all others.
+
+    Pages read the outputs' names out of `output`, with the mark of one that several callbacks share.
+    """
 
     def entry(spec: dict[str, str]) -> Any:
         if spec["id"].startswith("{"):
             return [{"id": {**json.loads(spec["id"]), "name": "x"}, "property": spec["property"], "value": None}]
         return {**spec, "value": values.get(f"{spec['id']}.{spec['property']}")}
 
-    is_many = isinstance(known["output"], list | tuple)
-    outputs = known["output"] if is_many else [known["output"]]
-    named = [{"id": item.component_id_str(), "property": item.component_property} for item in outputs]
+    is_many = output.startswith("..")
+    parts = [part.rpartition(".") for part in (output.strip(".").split("...") if is_many else [output])]
+    named = [{"id": component, "property": name} for component, _, name in parts]
     inputs = [entry(spec) for spec in known["inputs"]]
     return {
         "outputs": named if is_many else named[0],
@@ -83,7 +86,9 @@ def real(server: Flask, store: Store) -> list[dict[str, Any]]:
     }
     server.test_client().get("/")
     known = dash.get_app().callback_map
-    return [{"output": output, **filled(entry, values)} for output, entry in known.items() if "callback" in entry]
+    return [
+        {"output": output, **filled(output, entry, values)} for output, entry in known.items() if "callback" in entry
+    ]
 
 
 class Mutation:
@@ -193,7 +198,7 @@ def test_a_body_that_is_no_callback_is_refused_in_a_sentence(client: FlaskClient
 def test_a_callback_of_the_browsers_own_is_refused(client: FlaskClient) -> None:
     known = dash.get_app().callback_map
     output = next(output for output, entry in known.items() if "callback" not in entry)
-    assert post(client, {"output": output, **filled(known[output], {})}).status_code == 400
+    assert post(client, {"output": output, **filled(output, known[output], {})}).status_code == 400
 
 
 def test_half_a_character_in_a_value_is_refused(client: FlaskClient, real: list[dict[str, Any]]) -> None:

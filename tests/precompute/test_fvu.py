@@ -15,6 +15,7 @@ from precompute.fvu import measure_sae
 from precompute.processes import Processes
 from precompute.progress import Progress
 from precompute.row_sources import open_source
+from precompute.row_stages import RowStages
 from precompute.run_record import RunRecord
 from precompute.saes import INFERENCE
 from precompute.saes.dense_step import with_parameters
@@ -84,6 +85,13 @@ def test_an_sae_is_measured_on_its_own_device_in_parts(architecture, other_devic
         found = measure_sae(elsewhere(sae_of(architecture)), [torch.ones(ROWS, D_IN)])
     assert found.rows == ROWS and found.fired.device.type == "cpu"
     assert [device.type for device in other_device.products] == ["meta"] * (ROWS // 50)
+
+
+@pytest.mark.parametrize("stage", ["layer_norm", "constant_norm_rescale", "centre"])
+def test_stages_are_undone_where_the_weights_lie(other_device, stage):
+    with other_device:
+        found = measure_sae(elsewhere(sae_of("topk")), [torch.ones(ROWS, D_IN)], RowStages([{"stage": stage}]))
+    assert found.rows == ROWS and {device.type for device in other_device.products} == {"meta"}
 
 
 @pytest.mark.parametrize("architecture", ["topk", "batch_topk", "jumprelu"])

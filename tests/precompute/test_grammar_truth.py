@@ -22,6 +22,7 @@ from precompute.progress import Progress
 
 MODEL = grammar_model.Config(layers=3, width=96, steps=1200)
 HOOKS = ("transformer.h.1", "transformer.h.2")
+STEPS, RATE = (400,), 2e-3  # for less than half of the demo's text, half of its steps
 NAMES = ROLES["woman's name"] + ROLES["man's name"]
 
 
@@ -40,10 +41,10 @@ class Truth(NamedTuple):
 
 @pytest.fixture(scope="module")
 def grammar(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """Model, dataset, SAEs of the last two layers with every table, and their matching, all by the demo's own steps."""
+    """Model, dataset, SAEs of the last two layers with every table, and their matching, all by the demo's own tasks."""
     workspace = Workspace(tmp_path_factory.mktemp("grammar"))
     model = grammar_model.run(MODEL, workspace, Progress())
-    config = replace(demo.grammar_config(model), hooks=HOOKS)
+    config = replace(demo.grammar_config(model), hooks=HOOKS, steps=STEPS, lr=RATE)
     grammar_dataset.run(grammar_dataset.Config(tokens=60_000), workspace, Progress())
     for task in build.set_tasks(config, workspace, Catalog(workspace.catalog_url)):
         task.run(Progress())

@@ -43,6 +43,7 @@ NEEDED = {  # first output < first input: the role that the callback needs
     "layers-weights.children < layers-weights-sae.value": "viewer",
     "playlist-names.children < playlist-view-data.data": "viewer",
     "playlist-saved.data < playlist-save.n_clicks": "labeller",
+    "present-steps-data.data < present-change.data": "labeller",
     "presenter-data.data < presenter-wanted.data": "viewer",
     "shell-generation.data < shell-poll.n_intervals": "viewer",
     "shell-navigate.href < explorer-map.clickData": "viewer",
