@@ -22,6 +22,8 @@ HEAD_HEIGHT = 46
 """Pixels of a chart's panel beside the chart."""
 MOST_ROWS = 10
 """Runs that the table shows whole; of more it shows so many at once and scrolls."""
+MOST_FIELDS = 12
+"""Fields of the configurations that are shown at once."""
 MOST_NAME = 320
 """Pixels that the longest name may ask for; the rest of it is in the tooltip."""
 GRID_OPTIONS: dict[str, Any] = {
@@ -263,5 +265,5 @@ def config_table(names: Sequence[str], rows: Sequence[tuple[str, list[str], bool
         rowClassRules={"differs": "params.data.differs"},
         dashGridOptions={**GRID_OPTIONS, "tooltipShowDelay": 400},
         className="compact-grid",
-        style={"height": f"{min(32 + 28 * len(data) + 4, 372)}px", "width": "100%"},
+        style={"height": f"{HEADER_HEIGHT + ROW_HEIGHT * min(len(data), MOST_FIELDS) + 2}px", "width": "100%"},
     )

@@ -8,10 +8,10 @@ import dash_bootstrap_components as dbc
 from dash import dcc, html
 
 from dashboard.components.blocks import empty_state, icon, panel
-from dashboard.components.training import GRID_OPTIONS, graph, slim_panel
+from dashboard.components.training import GRID_OPTIONS, HEADER_HEIGHT, ROW_HEIGHT, graph, slim_panel
 
 FIGURE_HEIGHT = 232
-TABLE_HEIGHT, LEDGER_HEIGHT = 246, 292
+TABLE_HEIGHT, LEDGER_HEIGHT = (HEADER_HEIGHT + rows * ROW_HEIGHT for rows in (8, 9))  # whole rows
 PLAY_MS = 900
 HISTORY_WORDS = (
     "Snapshots are taken at steps 1, 2, 5, 10, 20, 50, ... and at the last one. A density is the share of the held-out "
@@ -203,7 +203,7 @@ def _number(field: str, title: str, hint: str = "") -> dict[str, Any]:
         "headerName": title,
         "headerTooltip": hint,
         "valueFormatter": {"function": f"params.data.{field}_text"},
-        "minWidth": 84,
+        "minWidth": max(84, 22 + 7 * len(title)),
         "flex": 1,
         **NUMERIC,
     }

@@ -12,6 +12,7 @@ from dashboard.figures.theme import ACCENT, RAMP, finish
 
 SVG_POINTS = 10_000  # above this the points are drawn by WebGL
 BINS_PER_DECADE = 8
+MOST_POWERS = 6
 Box = tuple[float, float, float, float]
 
 
@@ -109,6 +110,7 @@ def density_histogram(density: np.ndarray, kept: np.ndarray | None = None) -> go
     )
     figure.update_yaxes(tickformat=",d", nticks=4)
     powers = np.arange(np.ceil(edges[0]), np.floor(edges[-1]) + 1)
+    powers = powers if len(powers) <= MOST_POWERS else powers[::-1][::2][::-1]  # the numbers would run into each other
     figure.update_xaxes(tickvals=powers, ticktext=[f"{10.0**power:g}" for power in powers], tickangle=0, showgrid=False)
     return figure.update_layout(margin={"l": 4, "r": 4, "t": 4, "b": 4}, hovermode="x", dragmode=False)
 

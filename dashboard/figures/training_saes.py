@@ -149,7 +149,7 @@ def _mark(sae: dict[Any, Any], name_place: str | None) -> dict[str, Any]:
             "symbol": symbol if sae["is_selected"] else f"{symbol}-open",
             "line": {"width": 2, "color": sae["colour"]},
         },
-        "text": [sae["name"]],
+        "text": [f"\u2002{sae['name']}\u2002"],  # a little air between a mark and its name
         "textposition": name_place or "top center",
         "textfont": {"size": 11},
         "name": sae["name"],

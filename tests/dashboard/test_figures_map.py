@@ -90,3 +90,10 @@ def test_an_sae_without_living_features_still_has_a_figure() -> None:
     assert sum(density_histogram(np.zeros(4)).data[0].y) == 0
     frame = make_frame(3).assign(density=0.0)
     assert len(feature_map(frame).data[0].x) == 3
+
+
+@pytest.mark.parametrize(
+    ("least", "written"), [(1e-3, ["0.001", "0.01", "0.1", "1", "10", "100"]), (1e-4, ["0.0001", "0.01", "1", "100"])]
+)
+def test_over_many_decades_every_second_power_is_written(least: float, written: list[str]) -> None:
+    assert list(density_histogram(np.array([least, 50.0])).layout.xaxis.ticktext) == written
