@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo serve install test check bench bench-stores bench-training compat screenshots browser clean
+.PHONY: demo serve install test check bench bench-stores bench-server bench-training compat screenshots browser services clean
 
 demo: install ## build the demo workspace and serve it at once
 	$(BIN)/loupe demo --workspace $(WORKSPACE) --port $(PORT) --model $(MODEL)
@@ -37,7 +37,15 @@ browser: ## Chromium for the browser tests, where the package manager may instal
 	     $$SUDO apt-get update -qq && $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium chromium-driver fonts-dejavu-core >/dev/null; } \
 	|| echo "Chromium could not be installed here: the browser tests will say what to install."
 
-test: $(VENV)/installed-dev browser
+services: ## PostgreSQL and Redis for the tests, where the package manager may install them; none is started as a system service
+	@{ command -v redis-server && { command -v postgres || ls /usr/lib/postgresql/*/bin/postgres; }; } >/dev/null 2>&1 \
+	|| { SUDO=; [ "$$(id -u)" = 0 ] || SUDO='sudo -n'; POLICY=/usr/sbin/policy-rc.d; MADE=; \
+	     [ -e $$POLICY ] || { printf '#!/bin/sh\nexit 101\n' | $$SUDO tee $$POLICY >/dev/null && $$SUDO chmod +x $$POLICY && MADE=yes; }; \
+	     $$SUDO apt-get update -qq && $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql redis-server >/dev/null; \
+	     STATUS=$$?; [ -z "$$MADE" ] || $$SUDO rm -f $$POLICY; [ $$STATUS = 0 ]; } \
+	|| echo "PostgreSQL and Redis could not be installed here: the tests that need them will say what to install."
+
+test: $(VENV)/installed-dev browser services
 	$(BIN)/python -m pytest
 
 check: $(VENV)/installed-dev
@@ -51,6 +59,9 @@ bench: $(VENV)/installed-dev browser ## every measured figure, into benchmarks/r
 
 bench-stores: $(VENV)/installed-dev .venv-peers/installed ## stores and loaders, beside SAEDashboard: about 12 minutes
 	$(BIN)/python -m benchmarks.stores
+
+bench-server: $(VENV)/installed-dev browser ## 50 people clicking, writers through kills, a restart under load: 3 quiet minutes
+	$(BIN)/python -m benchmarks.server --workspace $(WORKSPACE)
 
 .venv-peers/installed: ## SAEDashboard in an environment of its own, as it wants older packages
 	$(PYTHON) -m venv .venv-peers
@@ -72,11 +83,17 @@ bench-stores: $(VENV)/installed-dev .venv-peers/installed ## stores and loaders,
 	.venv-dictionary-learning/bin/python -m pip uninstall --quiet --yes torchvision
 	@touch $@
 
+.venv-neuronpedia/installed: ## Neuronpedia's own package, which speaks to its server
+	$(PYTHON) -m venv .venv-neuronpedia
+	.venv-neuronpedia/bin/python -m pip install --quiet --disable-pip-version-check neuronpedia==1.2.1
+	@touch $@
+
 PEERS := .venv-peers/installed .venv-sparsify/installed .venv-dictionary-learning/installed
 
-compat: $(VENV)/installed-dev $(PEERS) ## the same reconstructions as SAELens's, sparsify's and dictionary_learning's own code
+compat: $(VENV)/installed-dev $(PEERS) .venv-neuronpedia/installed ## the same values as SAELens's, sparsify's, dictionary_learning's and neuronpedia's own code
 	$(BIN)/python -m benchmarks.compat
 	$(BIN)/python -m benchmarks.add_peers
+	$(BIN)/python -m benchmarks.neuronpedia_peer
 
 bench-training: $(VENV)/installed-dev $(PEERS) ## the SAE trainer beside three others: about an hour on a quiet machine
 	$(BIN)/python -m benchmarks.training --work .bench-training
@@ -85,4 +102,4 @@ screenshots: $(VENV)/installed-dev browser ## the README's pictures, from the de
 	$(BIN)/python -m benchmarks.screenshots --workspace $(WORKSPACE)
 
 clean:
-	rm -rf $(VENV) .venv-peers .venv-sparsify .venv-dictionary-learning .bench-training *.egg-info .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .venv-peers .venv-sparsify .venv-dictionary-learning .venv-neuronpedia .bench-training *.egg-info .mypy_cache .ruff_cache .import_linter_cache

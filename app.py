@@ -6,6 +6,7 @@ from pathlib import Path
 
 from flask import Flask
 
+from dashboard.access.gate import INSIDE_KEY
 from dashboard.bundles import compress_ahead
 from dashboard.factory import create_app
 from loaders.errors import BadInput
@@ -27,8 +28,7 @@ def create_server(workspace: str | None = None) -> Flask:
     if not is_url(named):
         Path(named).expanduser().mkdir(parents=True, exist_ok=True)
     server = create_app(Workspace(named)).server
-    server.test_client().get("/")
-    compress_ahead(server)
+    server.test_client().get("/", environ_overrides={INSIDE_KEY: True})
     return server
 
 
@@ -39,7 +39,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8050)
     parser.add_argument("--host", default="127.0.0.1")
     given = parser.parse_args()
-    create_server(given.workspace).run(host=given.host, port=given.port, threaded=True)
+    server = create_server(given.workspace)
+    compress_ahead(server)
+    server.run(host=given.host, port=given.port, threaded=True)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@
         if (typeof href !== "string") {
             return none;
         }
-        const wanted = new URL(href, window.location.origin);
+        const wanted = window.loupe.keepPresenting(new URL(href, window.location.origin));
         const isHere = decodeURIComponent(wanted.pathname) === decodeURIComponent(window.location.pathname);
         const isSame = wanted.searchParams.toString() === new URLSearchParams(window.location.search).toString();
         if (!isHere || isSame) {

@@ -23,8 +23,8 @@ from precompute.export_sae import export_sae
 from precompute.formats import read_raw
 from precompute.formats.raw import fold
 from precompute.import_sae import Config, import_sae
-from precompute.saes import INFERENCE
-from precompute.saes.sae import Sae, decode
+from precompute.row_stages import RowStages
+from precompute.saes.sae import Sae
 
 SCRIPTS = Path(__file__).parent / "peers"
 ENVIRONMENTS = {
@@ -50,10 +50,10 @@ def largest_difference(found: np.ndarray, wanted: np.ndarray) -> float:
 
 @torch.no_grad()
 def values_of(sae: Sae, rows: np.ndarray) -> Values:
-    active = INFERENCE[sae.architecture].encode_sparse(sae, torch.from_numpy(rows))
+    active, rebuilt = RowStages.of(sae.extra).code(sae, torch.from_numpy(rows))[1:]
     codes = np.zeros((len(rows), sae.d_sae), np.float32)
     codes[np.repeat(np.arange(len(rows)), active.indptr.diff().numpy()), active.indices.numpy()] = active.values.numpy()
-    return Values(decode(sae, active).numpy(), codes)
+    return Values(rebuilt.numpy(), codes)
 
 
 def values_in(directory: Path) -> Values:

@@ -34,13 +34,15 @@ def measure_load(browser: Browser, address: str, path: str) -> dict[str, float]:
     return {"mb": round(sum(received) / 1e6, 3), "foreign_hosts": len(hosts - {address.split("/")[2]})}
 
 
-def record_callbacks(browser: Browser, address: str, store: str, feature: int) -> list[dict[str, Any]]:
+def record_callbacks(
+    browser: Browser, address: str, store: str, feature: int, limit_s: float = 20
+) -> list[dict[str, Any]]:
     """Bodies of the callbacks that one Feature page sends to the server, in their order."""
     page = browser.new_page(viewport={"width": 1400, "height": 1000})
     watch, bodies = Watch(page), list[dict[str, Any]]()
     page.on("request", lambda request: bodies.append(request.post_data_json) if CALLBACK in request.url else None)
     page.goto(f"{address}/feature/{store}/{feature}")
-    watch.settle()
+    watch.settle(limit_s)
     page.close()
     return bodies
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import training_speed
-from benchmarks.result import write_result
+from benchmarks.result import RESULTS, write_result
 from benchmarks.training_claims import claims, show
 from benchmarks.training_data import Planted, make_workspace, write_planted, write_rows
 from benchmarks.training_process import ROOMY_HEAP, Task, Trainer, own
@@ -41,8 +41,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--workspace", type=Path, help="with the demo's captured activations; made where they are missing"
     )
+    parser.add_argument("--work", type=Path, help="folder for the rows; made anew where none is given")
     parser.add_argument(
-        "--work", type=Path, help="folder for rows and finished runs, so that a stopped benchmark goes on"
+        "--runs", type=Path, default=RESULTS / "training_runs.json", help="the peers' finished runs, which count again"
     )
     parser.add_argument("--python-sparsify", default=".venv-sparsify/bin/python")
     parser.add_argument("--python-dictionary-learning", default=".venv-dictionary-learning/bin/python")
@@ -85,7 +86,7 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, Any]:
         write_planted(planted, tasks["planted"].data)
     everyone = trainers(options)
     figures: dict[str, Any] = {"threads": options.threads, "peers": versions(everyone)}
-    runs = Runs(work / "runs.json", everyone, tasks, options.threads)
+    runs = Runs(options.runs, everyone, tasks, options.threads, figures["peers"])
     wanted = PARTS if options.only is None else (options.only,)
     if "speed" in wanted:
         figures["speed"] = {

@@ -1,7 +1,7 @@
 """What each trainer reaches: held-out FVU after equal rows and over time, and a planted dictionary recovered.
 
-Every peer runs at four learning rates and the best is kept; Loupe runs as its presets have it. Finished runs are kept in a
-file, so that a benchmark that was stopped goes on where it was."""
+Every peer runs at four learning rates and the best is kept; Loupe runs as its presets have it. The peers' finished runs are
+kept in a file, so that a benchmark that was stopped goes on where it was."""
 
 import json
 from collections.abc import Iterable
@@ -35,19 +35,30 @@ class Run(NamedTuple):
 
 
 class Runs:
-    """Results of runs, kept in a JSON file by the run's settings; Loupe trains anew each time, as its code may be another."""
+    """Results of runs, the peers' kept in a JSON file by the run's settings while their `versions` are the same.
 
-    def __init__(self, path: Path, trainers: dict[str, Trainer], tasks: dict[str, Task], threads: int) -> None:
-        self.path, self.trainers, self.tasks, self.threads = path, trainers, tasks, threads
-        kept = json.loads(path.read_text()) if path.is_file() else {}
-        self.kept: dict[str, Any] = {key: found for key, found in kept.items() if key.split("/")[1] != LOUPE}
+    Loupe trains anew each time, as its code may be another.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        trainers: dict[str, Trainer],
+        tasks: dict[str, Task],
+        threads: int,
+        versions: dict[str, dict[str, str]],
+    ) -> None:
+        self.path, self.trainers, self.tasks, self.threads, self.versions = path, trainers, tasks, threads, versions
+        found = json.loads(path.read_text()) if path.is_file() else {}
+        self.kept: dict[str, Any] = found["runs"] if found.get("peers") == versions else {}
 
     def result(self, run: Run) -> dict[str, Any]:
         """The run's figures, from the file or by training now."""
         if run.key not in self.kept:
             print(f"training {run.key}", flush=True)
             self.kept[run.key] = self._train(run)
-            self.path.write_text(json.dumps(self.kept, indent=1))
+            peers = {key: figures for key, figures in self.kept.items() if key.split("/")[1] != LOUPE}
+            self.path.write_text(json.dumps({"peers": self.versions, "runs": peers}, indent=1) + "\n")
         return dict(self.kept[run.key])
 
     def best(self, runs: Iterable[Run], figure: str, highest: bool = False) -> tuple[Run, dict[str, Any]]:

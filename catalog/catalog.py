@@ -5,17 +5,18 @@ import sqlite3
 import time
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Pool, create_engine, event, insert, inspect, select, text
+from sqlalchemy import Connection, Engine, Pool, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
 from sqlalchemy.orm import Session
 
 from catalog.errors import CatalogTooNew, CatalogUnavailable
-from catalog.records import SCHEMA_VERSION, Record, SchemaVersionRecord
+from catalog.migrating import migrate, version_of
+from catalog.records import SCHEMA_VERSION, Record
 from loaders.errors import BadInput
 
 BUSY_SECONDS = 30
@@ -25,21 +26,22 @@ _abandoned_pools: list[Pool] = []  # after a fork: the parent's connections, nev
 
 
 class Catalog:
-    """The database at `url` (sqlite:///path or postgresql+psycopg://...), its tables created when they are missing.
+    """The database at `url` (sqlite:///path or postgresql+psycopg://...), its tables made or brought up to date.
 
-    Safe to share between threads, to open in several processes at once and to keep through a fork.
+    `is_migrated` False leaves the tables as they are: for looking after them. Safe to share between threads, to open in
+    several processes at once and to keep through a fork.
     Raises BadInput for a URL that cannot be used, CatalogTooNew, and CatalogUnavailable when it cannot be reached.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, is_migrated: bool = True) -> None:
         parsed = _parse(url)
         self.url = parsed.render_as_string(hide_password=True)
         self._engine = _make_engine(parsed)
         try:
-            self._prepare()
+            self._prepare(is_migrated)
         except DBAPIError as error:
             self.close()
-            raise CatalogUnavailable(_explain(self.url, error)) from error
+            raise CatalogUnavailable(explain(self.url, error)) from error
         except CatalogTooNew:
             self.close()
             raise
@@ -62,6 +64,47 @@ class Catalog:
             yield session
             session.commit()
 
+    @contextmanager
+    def change_tables(self) -> Iterator[Connection]:
+        """A transaction that is the only one to change tables, in whatever process; kept whole or not at all."""
+        with self._engine.connect().execution_options(loupe_writes=True) as connection:
+            if self.is_postgresql:
+                with connection.begin():
+                    connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": CREATION_LOCK})
+                    yield connection
+                return
+            # SQLite changes a table by copying and dropping it: references are checked when all is done
+            _check_references(connection, False)
+            try:
+                with connection.begin():
+                    yield connection
+                    if broken := connection.exec_driver_sql("pragma foreign_key_check").all():
+                        raise IntegrityError(
+                            "pragma foreign_key_check", None, sqlite3.IntegrityError(f"broken: {broken[:3]}")
+                        )
+            finally:
+                _check_references(connection, True)
+
+    @contextmanager
+    def read_tables(self) -> Iterator[Connection]:
+        """A transaction in which everything is seen as of one moment, whatever others write meanwhile."""
+        options = {"isolation_level": "REPEATABLE READ"} if self.is_postgresql else {}
+        with self._engine.connect().execution_options(**options) as connection, connection.begin():
+            yield connection
+
+    def copy_file(self, path: Path) -> None:
+        """Copy an SQLite catalog as of one moment into an empty file, whatever others write meanwhile."""
+        source = self._engine.raw_connection()
+        try:
+            with closing(sqlite3.connect(path)) as target:
+                source.driver_connection.backup(target)  # type: ignore[union-attr]
+        finally:
+            source.close()
+
+    @property
+    def is_postgresql(self) -> bool:
+        return self._engine.dialect.name == "postgresql"
+
     def close(self) -> None:
         """Close the pooled connections; the catalog may be used again afterwards."""
         self._engine.dispose()
@@ -75,21 +118,20 @@ class Catalog:
         except IntegrityError:
             raise
         except DBAPIError as error:
-            raise CatalogUnavailable(_explain(self.url, error)) from error
+            raise CatalogUnavailable(explain(self.url, error)) from error
 
-    def _prepare(self) -> None:
+    def _prepare(self, is_migrated: bool) -> None:
         if self._engine.dialect.name == "sqlite":
             _use_wal(self._engine)
+        if not is_migrated:
+            return
         with self._engine.connect() as connection:
-            version = _version(connection)
-        if version is None:
-            with self._engine.execution_options(loupe_writes=True).begin() as connection:
-                if connection.dialect.name == "postgresql":
-                    connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": CREATION_LOCK})
-                version = _version(connection)  # another process may have been quicker
-                if version is None:
-                    Record.metadata.create_all(connection)
-                    connection.execute(insert(SchemaVersionRecord).values(id=1, version=SCHEMA_VERSION))
+            version = version_of(connection)
+        if version is None or version < SCHEMA_VERSION:
+            with self.change_tables() as connection:
+                version = version_of(connection) or 0  # another process may have been quicker
+                if version < SCHEMA_VERSION:
+                    migrate(connection)
                     version = SCHEMA_VERSION
         if version > SCHEMA_VERSION:
             raise CatalogTooNew(self.url, version, SCHEMA_VERSION)
@@ -99,7 +141,7 @@ class Catalog:
         self._engine.dispose(close=False)
 
 
-def get_or_add(session: Session, new: R, key: str) -> R:
+def get_or_add(session: Session, new: R, key: Any) -> R:
     """The record under `key`, locked for this transaction; `new` is inserted where there is none yet."""
     kind = type(new)
     found = session.get(kind, key, with_for_update=True)
@@ -144,7 +186,7 @@ def _make_engine(url: URL) -> Engine:
     except (ImportError, NoSuchModuleError) as error:
         raise BadInput(
             f"The database driver of '{url.drivername}' is not installed: "
-            "run `pip install psycopg[binary]` and use postgresql+psycopg://."
+            "run `pip install -e .[postgres]` and use postgresql+psycopg://."
         ) from error
     event.listen(engine, "connect", _on_connect)
     event.listen(engine, "begin", _on_begin)
@@ -155,6 +197,12 @@ def _on_connect(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # sqlite3 must not start transactions by itself: _on_begin does
     connection.execute(f"pragma busy_timeout = {BUSY_SECONDS * 1000}")
     connection.execute("pragma foreign_keys = on")
+
+
+def _check_references(connection: Connection, is_on: bool) -> None:
+    """Whether each statement must keep foreign keys; SQLite takes that only between transactions."""
+    driver: Any = connection.connection.driver_connection
+    driver.execute(f"pragma foreign_keys = {'on' if is_on else 'off'}")
 
 
 def _on_begin(connection: Connection) -> None:
@@ -179,13 +227,8 @@ def _use_wal(engine: Engine) -> None:
         time.sleep(0.02)
 
 
-def _version(connection: Connection) -> int | None:
-    if not inspect(connection).has_table(SchemaVersionRecord.__tablename__):
-        return None
-    return connection.scalar(select(SchemaVersionRecord.version))
-
-
-def _explain(url: str, error: DBAPIError) -> str:
+def explain(url: str, error: DBAPIError) -> str:
+    """One sentence for what a database said."""
     reason = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
     if "locked" in reason:
         return f"The catalog at {url} was locked by another process for {BUSY_SECONDS} s: nothing was saved, try again."

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from loaders.errors import LoupeError
 
 if TYPE_CHECKING:
-    from catalog.labels import Label
+    from catalog.label_text import Label
 
 
 class CatalogUnavailable(LoupeError):
@@ -35,3 +35,22 @@ class StaleEdit(LoupeError):
         )
         self.current = current
         self.submitted = submitted
+
+
+class StaleEdits(LoupeError):
+    """Some of several edits are stale; none was saved, and each of those is here with both texts."""
+
+    def __init__(self, stale: list[StaleEdit], edits: int) -> None:
+        super().__init__(
+            f"{len(stale):,} of {edits:,} labels were saved by others in the meantime: nothing was saved, read those texts"
+            " and save again."
+        )
+        self.stale = stale
+
+
+class BackupDamaged(LoupeError):
+    """A backup does not hold what it says it holds; nothing was changed."""
+
+
+class NotThere(LoupeError):
+    """The person, token, list or review that was named is not in the catalog."""

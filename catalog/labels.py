@@ -1,39 +1,39 @@
 """Labels of features: an append-only history per SAE fingerprint and feature, in which no edit is ever lost."""
 
-import unicodedata
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
 from catalog.catalog import Catalog
-from catalog.errors import StaleEdit
+from catalog.errors import StaleEdits
+from catalog.label_text import TYPED, Edit, Evidence, Label, LabelPage, Origin, label_of
+from catalog.label_writes import newest_versions, save_edits
 from catalog.records import LabelRecord
+from catalog.texts import AUTHOR_LIMIT, CATEGORY_LIMIT, NAME_LIMIT, NOTES_LIMIT
 from loaders.errors import BadInput
 
-NAME_LIMIT = 200
-NOTES_LIMIT = 10_000
-AUTHOR_LIMIT = 100
-
-
-class Label(NamedTuple):
-    """One version of a feature's label; `replaces` is the version that its author had seen (None: no label)."""
-
-    sae_id: str
-    feature_id: int
-    version: int
-    name: str
-    notes: str
-    author: str
-    created_at: datetime
-    replaces: int | None
-
-    @property
-    def is_cleared(self) -> bool:
-        """Whether this version removes the label (name and notes are empty)."""
-        return not self.name and not self.notes
+__all__ = [
+    "AUTHOR_LIMIT",
+    "CATEGORY_LIMIT",
+    "NAME_LIMIT",
+    "NOTES_LIMIT",
+    "TYPED",
+    "Edit",
+    "Evidence",
+    "Label",
+    "LabelPage",
+    "Origin",
+    "find_labels",
+    "get_label",
+    "history",
+    "labels_of",
+    "put_label",
+    "put_labels",
+    "recent_labels",
+    "restore_label",
+]
 
 
 def put_label(
@@ -45,72 +45,137 @@ def put_label(
     notes: str,
     author: str,
     replaces: int | None,
+    *,
+    category: str = "",
+    confidence: float | None = None,
+    evidence: Evidence | None = None,
+    origin: Origin = TYPED,
+    edit_key: str | None = None,
 ) -> Label:
     """Save the next version of a label and return it.
 
     `replaces` is the version that the editor saw, None where there was no label. Empty name and notes clear the
-    label, which is a version like any other. Text is stored as given (only the name is stripped).
+    label, which is a version like any other. Text is stored as given (only the name is stripped). An edit whose
+    `edit_key` was saved before is saved no second time: the version of then is returned.
     Raises StaleEdit when somebody saved in between, BadInput for a text or version that cannot be.
     """
-    name, notes, author = name.strip(), notes if notes.strip() else "", author.strip()
-    _check_text("The label's name", name, NAME_LIMIT, allowed="")
-    _check_text("The notes", notes, NOTES_LIMIT, allowed="\n\t")
-    _check_text("The author's name", author, AUTHOR_LIMIT, allowed="")
-    if not name and notes:
-        raise BadInput("Notes need a name: give the label a name, or empty both to clear it.")
-    if not author:
-        raise BadInput("A label needs an author: the author's name is empty.")
-    if feature_id < 0 or not sae_fingerprint:
-        raise BadInput(f"A label needs an SAE fingerprint and a feature id from 0: found feature {feature_id}.")
-
-    submitted = Label(
-        sae_id, feature_id, (replaces or 0) + 1, name, notes, author, datetime.now(UTC), replaces
-    )  # the primary key accepts this version once, whoever comes first
+    edit = Edit(
+        sae_id, sae_fingerprint, feature_id, name, notes, author, replaces, category, confidence, evidence, origin, edit_key
+    )  # fmt: skip
     try:
-        with catalog.write() as session:
-            if replaces is not None and not 1 <= replaces <= _count(session, sae_fingerprint, feature_id):
-                raise BadInput(f"Version {replaces} of this label does not exist: reload it and save again.")
-            session.add(LabelRecord(sae_fingerprint=sae_fingerprint, **submitted._asdict()))
-    except IntegrityError as error:
-        current = get_label(catalog, sae_fingerprint, feature_id)
-        if current is None:
-            raise
-        raise StaleEdit(current, submitted) from error
-    return submitted
+        (saved,) = put_labels(catalog, [edit])
+    except StaleEdits as error:
+        raise error.stale[0] from error
+    return saved
+
+
+def put_labels(catalog: Catalog, edits: Sequence[Edit]) -> list[Label]:
+    """Save many edits in one transaction, all or none; the labels in the order of the edits.
+
+    Raises StaleEdits, which lists every edit that somebody was quicker than, and BadInput (two edits of one feature
+    included); nothing is saved then.
+    """
+    for _ in range(len(edits) + 1):
+        try:
+            with catalog.write() as session:
+                return save_edits(session, edits, datetime.now(UTC))
+        except IntegrityError as error:  # somebody saved since this transaction looked: look again
+            conflict = error
+    raise conflict
+
+
+def restore_label(
+    catalog: Catalog,
+    sae_fingerprint: str,
+    feature_id: int,
+    version: int,
+    author: str,
+    replaces: int | None,
+    *,
+    edit_key: str | None = None,
+) -> Label:
+    """Undo: save what an earlier version said as the next one, by `author`. Raises StaleEdit, BadInput."""
+    with catalog.read() as session:
+        record = session.get(LabelRecord, (sae_fingerprint, feature_id, version))
+        if record is None:
+            raise BadInput(f"Version {version} of this label does not exist: reload it and choose one of its history.")
+        earlier = label_of(record)
+    return put_label(
+        catalog,
+        earlier.sae_id,
+        sae_fingerprint,
+        feature_id,
+        earlier.name,
+        earlier.notes,
+        author,
+        replaces,
+        category=earlier.category,
+        confidence=earlier.confidence,
+        evidence=earlier.evidence,
+        origin=earlier.origin,
+        edit_key=edit_key,
+    )
 
 
 def get_label(catalog: Catalog, sae_fingerprint: str, feature_id: int) -> Label | None:
     """The newest version (a cleared one included: an editor must name it), or None where none was ever saved."""
     with catalog.read() as session:
         record = session.scalar(_versions(sae_fingerprint, feature_id).limit(1))
-        return None if record is None else _label(record)
+        return None if record is None else label_of(record)
 
 
 def history(catalog: Catalog, sae_fingerprint: str, feature_id: int) -> list[Label]:
     """All versions of one feature's label, newest first."""
     with catalog.read() as session:
-        return [_label(record) for record in session.scalars(_versions(sae_fingerprint, feature_id))]
+        return [label_of(record) for record in session.scalars(_versions(sae_fingerprint, feature_id))]
 
 
 def labels_of(catalog: Catalog, sae_fingerprint: str) -> dict[int, Label]:
     """Newest label by feature id of every labelled feature of an SAE; cleared labels are left out."""
-    newest = (
-        select(LabelRecord.feature_id, func.max(LabelRecord.version).label("version"))
-        .where(LabelRecord.sae_fingerprint == sae_fingerprint)
-        .group_by(LabelRecord.feature_id)
-        .subquery()
-    )
-    query = (
-        select(LabelRecord)
-        .join(
-            newest,
-            (LabelRecord.feature_id == newest.c.feature_id) & (LabelRecord.version == newest.c.version),
-        )
-        .where(LabelRecord.sae_fingerprint == sae_fingerprint, LabelRecord.name != "")
-        .order_by(LabelRecord.feature_id)
-    )
+    query = newest_versions(sae_fingerprint).where(LabelRecord.name != "").order_by(LabelRecord.feature_id)
     with catalog.read() as session:
-        return {record.feature_id: _label(record) for record in session.scalars(query)}
+        return {record.feature_id: label_of(record) for record in session.scalars(query)}
+
+
+def find_labels(
+    catalog: Catalog,
+    sae_fingerprint: str | None = None,
+    *,
+    text: str = "",
+    category: str | None = None,
+    author: str | None = None,
+    origin: str | None = None,
+    limit: int = 100,
+    offset: int = 0,
+) -> LabelPage:
+    """Newest labels, latest saved first: those whose name or notes hold `text` (upper and lower case alike), with that
+    category, author and kind of origin; cleared ones are left out. `sae_fingerprint` None looks at every SAE."""
+    query = newest_versions(sae_fingerprint).where(LabelRecord.name != "")
+    if text:
+        query = query.where(
+            or_(LabelRecord.name.icontains(text, autoescape=True), LabelRecord.notes.icontains(text, autoescape=True))
+        )
+    for column, wanted in (
+        (LabelRecord.category, category),
+        (LabelRecord.author, author),
+        (LabelRecord.origin, origin),
+    ):
+        query = query if wanted is None else query.where(column == wanted)
+    ordered = query.order_by(LabelRecord.created_at.desc(), LabelRecord.sae_fingerprint, LabelRecord.feature_id.desc())
+    with catalog.read() as session:
+        total = session.scalar(select(func.count()).select_from(query.subquery())) or 0
+        found = session.scalars(ordered.limit(limit).offset(offset))
+        return LabelPage(total, [label_of(record) for record in found])
+
+
+def recent_labels(catalog: Catalog, limit: int = 50, author: str | None = None) -> list[Label]:
+    """The versions that were saved last, over all SAEs, newest first: cleared ones and later replaced ones included."""
+    query = select(LabelRecord).order_by(
+        LabelRecord.created_at.desc(), LabelRecord.version.desc(), LabelRecord.feature_id.desc()
+    )
+    query = query if author is None else query.where(LabelRecord.author == author)
+    with catalog.read() as session:
+        return [label_of(record) for record in session.scalars(query.limit(limit))]
 
 
 def _versions(sae_fingerprint: str, feature_id: int) -> Select[LabelRecord]:
@@ -119,20 +184,3 @@ def _versions(sae_fingerprint: str, feature_id: int) -> Select[LabelRecord]:
         .where(LabelRecord.sae_fingerprint == sae_fingerprint, LabelRecord.feature_id == feature_id)
         .order_by(LabelRecord.version.desc())
     )
-
-
-def _count(session: Session, sae_fingerprint: str, feature_id: int) -> int:
-    query = select(func.count()).select_from(_versions(sae_fingerprint, feature_id).subquery())
-    return session.scalar(query) or 0
-
-
-def _label(record: LabelRecord) -> Label:
-    return Label(*(getattr(record, field) for field in Label._fields))
-
-
-def _check_text(what: str, value: str, limit: int, allowed: str) -> None:
-    if len(value) > limit:
-        raise BadInput(f"{what} may have at most {limit:,} characters: found {len(value):,}.")
-    for character in value:
-        if unicodedata.category(character) in ("Cc", "Cs") and character not in allowed:
-            raise BadInput(f"{what} may not hold control characters: found U+{ord(character):04X}; remove it.")

@@ -1,7 +1,7 @@
 """Training runs: started, kept up to date and finished by the trainer, listed by the Training page."""
 
-import json
 import os
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -9,12 +9,32 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from catalog.catalog import Catalog, get_or_add
+from catalog.json_values import as_json
+from catalog.metrics import log_step
 from catalog.records import RunRecord
 from loaders.errors import BadInput
 
 FINAL_STATUSES = ("done", "failed", "stopped")
 STALE = timedelta(seconds=60)
 SILENT = "The process ended without a word."
+SETTINGS = {  # columns of their own, by the name of the setting
+    "model_id": "model_id",
+    "hook": "hook",
+    "dataset_id": "dataset_id",
+    "architecture": "architecture",
+    "device": "device",
+    "batch": "batch",
+    "features": "features",
+    "learning_rate": "lr",
+    "sparsity": "sparsity",
+}
+FIGURES = {  # columns of their own, by the names of the metrics, of which the first that is there counts
+    "final_loss": ("loss",),
+    "final_fvu": ("fvu", "fvu_held_out", "fvu_train"),
+    "final_l0": ("l0_held_out", "l0"),
+    "dead_share": ("dead_share", "dead_share_held_out"),
+    "duration_seconds": ("seconds",),
+}
 
 
 class Run(NamedTuple):
@@ -33,6 +53,20 @@ class Run(NamedTuple):
     completed_at: datetime | None
     error_message: str | None
     pid: int
+    model_id: str | None = None
+    hook: str | None = None
+    dataset_id: str | None = None
+    architecture: str | None = None
+    device: str | None = None
+    batch: int | None = None
+    features: int | None = None
+    learning_rate: float | None = None
+    sparsity: float | None = None
+    final_loss: float | None = None
+    final_fvu: float | None = None
+    final_l0: float | None = None
+    dead_share: float | None = None
+    duration_seconds: float | None = None
 
 
 def start_run(
@@ -62,10 +96,21 @@ def start_run(
         record.sae_id, record.config, record.total_steps = sae_id, config, total_steps
         record.status, record.heartbeat, record.pid = "running", now, os.getpid()
         record.final_metrics = record.completed_at = record.error_message = None
+        _copy_settings(record, config)
+        _copy_figures(record, {})
 
 
-def update_run(catalog: Catalog, run_id: str, step: int, metrics: dict[str, Any], now: datetime | None = None) -> None:
-    """Record the latest step and its metrics, which is also the run's heartbeat. Raises BadInput if never started."""
+def update_run(
+    catalog: Catalog,
+    run_id: str,
+    step: int,
+    metrics: dict[str, Any],
+    now: datetime | None = None,
+    row: Mapping[str, Any] | None = None,
+) -> None:
+    """Record the latest step and its metrics, which is also the run's heartbeat; `row` is what was logged at this step, to
+    be kept among the run's metrics. Raises BadInput if never started."""
+    now = now or datetime.now(UTC)
     with catalog.write() as session:
         record = _started(session, run_id)
         if record.status == "stopped" and record.error_message == SILENT:  # given up too early: it lives
@@ -73,7 +118,9 @@ def update_run(catalog: Catalog, run_id: str, step: int, metrics: dict[str, Any]
             record.final_metrics = record.completed_at = record.error_message = None
         record.step = step
         record.latest_metrics = as_json(metrics)
-        record.heartbeat = now or datetime.now(UTC)
+        record.heartbeat = now
+        if row is not None:
+            log_step(session, run_id, step, row, now)
 
 
 def finish_run(
@@ -93,6 +140,7 @@ def finish_run(
         record.final_metrics = as_json(metrics)
         record.error_message = error_message
         record.completed_at = record.heartbeat = now or datetime.now(UTC)
+        _copy_figures(record, record.final_metrics)
 
 
 def runs(catalog: Catalog, now: datetime | None = None) -> list[Run]:
@@ -119,6 +167,7 @@ def repair_stale(catalog: Catalog, now: datetime | None = None) -> list[str]:
                 record.status, record.error_message = "stopped", SILENT
                 record.completed_at = record.heartbeat
                 record.final_metrics = record.latest_metrics
+                _copy_figures(record, record.final_metrics)
                 repaired.append(record.run_id)
     return repaired
 
@@ -133,15 +182,19 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
-def as_json(values: dict[str, Any]) -> dict[str, Any]:
-    """Values as a database stores them: paths and the like as text, NaN and infinities as null."""
-    strict = json.loads(json.dumps(values, default=_plain), parse_constant=lambda _: None)
-    return dict(strict)
+def _copy_settings(record: RunRecord, config: dict[str, Any]) -> None:
+    """Settings into columns of their own; one of 0 stands for what the trainer chooses, so it is unknown."""
+    for column, setting in SETTINGS.items():
+        setattr(record, column, config.get(setting) or None)
 
 
-def _plain(value: Any) -> Any:
-    """What json cannot write itself: NumPy values become numbers and lists, everything else its text."""
-    return value.tolist() if hasattr(value, "tolist") else str(value)
+def _copy_figures(record: RunRecord, metrics: dict[str, Any]) -> None:
+    for column, names in FIGURES.items():
+        found = (metrics.get(name) for name in names)
+        value = next((each for each in found if isinstance(each, int | float)), None)
+        setattr(record, column, None if value is None else float(value))
+    if record.duration_seconds is None and record.completed_at is not None:
+        record.duration_seconds = (record.completed_at - record.started_at).total_seconds()
 
 
 def _started(session: Session, run_id: str) -> RunRecord:

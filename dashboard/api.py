@@ -6,7 +6,16 @@ from collections.abc import Sequence
 from flask import Blueprint, Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
-from dashboard import api_activations, api_contexts, api_features, api_labels, api_openapi, api_stores
+from dashboard import (
+    api_activations,
+    api_contexts,
+    api_features,
+    api_label_files,
+    api_labels,
+    api_openapi,
+    api_stores,
+)
+from dashboard.access import gate
 from dashboard.api_json import answer_error, answer_http_error, answer_refusal
 from dashboard.api_route import Route, refuse_unknown_parameters
 from loaders.errors import LoupeError
@@ -18,6 +27,7 @@ ROUTES: tuple[Route, ...] = (
     *api_activations.ROUTES,
     *api_contexts.ROUTES,
     *api_labels.ROUTES,
+    *api_label_files.ROUTES,
 )
 METHODS = ("GET", "PUT", "POST", "PATCH", "DELETE")
 EVERY_METHOD = (*METHODS, "HEAD", "OPTIONS", "TRACE")
@@ -35,6 +45,8 @@ def register(server: Flask, routes: Sequence[Route] = ROUTES, root: str = "/api"
     for route in routes:
         for rule in {route.rule, route.rule.rstrip("/") or "/"}:
             blueprint.add_url_rule(rule, route.name, route.answer, methods=[route.method])
+        if route.role:
+            gate.declare_role(server, route.method, f"api.{route.name}", route.role)
     for rest in {root or "/", f"{root}/", f"{root}/<path:rest>"} - {route.rule for route in routes}:
         # or Dash would answer these with the dashboard's page
         blueprint.add_url_rule(rest, view_func=unknown, methods=EVERY_METHOD, provide_automatic_options=False)

@@ -12,19 +12,25 @@ import pandas as pd
 from flask import Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
-from catalog.errors import CatalogTooNew, CatalogUnavailable, StaleEdit
+from catalog.errors import CatalogTooNew, CatalogUnavailable, NotThere, StaleEdit, StaleEdits
+from dashboard.access.errors import Refused, Unknown
 from loaders.errors import BadInput, FeatureNotFound, LoupeError, SourceUnavailable, StoreNotFound, TableMissing
 
 STATUS = {
+    Unknown: 401,
+    Refused: 403,
     BadInput: 400,
     StoreNotFound: 404,
     FeatureNotFound: 404,
     TableMissing: 404,
+    NotThere: 404,
     StaleEdit: 409,
+    StaleEdits: 409,
     CatalogTooNew: 503,
     CatalogUnavailable: 503,
     SourceUnavailable: 503,
 }
+LABEL_FIELDS = ("sae_id", "feature_id", "version", "name", "notes", "author", "created_at", "replaces")
 MAX_BODY_BYTES = 2 * 2**20
 SENTENCES = {  # instead of Werkzeug's, where those say too much or too little
     400: "The request's body is not valid JSON.",
@@ -90,8 +96,8 @@ def answer_http_error(error: HTTPException) -> Response:
 
 
 def label(saved: Any) -> dict[str, Any]:
-    """A catalog.labels.Label as JSON."""
-    return dict(saved._asdict())
+    """What the interface tells of a catalog.labels.Label."""
+    return {field: getattr(saved, field) for field in LABEL_FIELDS}
 
 
 def records(frame: pd.DataFrame) -> list[dict[Hashable, Any]]:

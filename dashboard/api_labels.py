@@ -90,6 +90,14 @@ _EDIT = {
 }
 
 ROUTES = (
-    Route("GET", f"{FEATURE}/label", read_label, {JSON: _REPLY}, refusals=(503,)),
-    Route("PUT", f"{FEATURE}/label", save_label, {JSON: _REPLY}, body=_EDIT, refusals=(403, 409, 413, 415, 503)),
+    Route("GET", f"{FEATURE}/label", read_label, {JSON: _REPLY}),
+    Route(
+        "PUT",
+        f"{FEATURE}/label",
+        save_label,
+        {JSON: _REPLY},
+        body=_EDIT,
+        refusals=(409, 413, 415),
+        role="labeller",
+    ),
 )

@@ -17,7 +17,8 @@ PLACES: dict[str, tuple[Schema, str]] = {
 }
 REASONS = {
     400: "A parameter or a text that cannot be used.",
-    403: "The request comes from another site's page.",
+    401: "The server has accounts and nobody is logged in, or the token is not good.",
+    403: "Not for this role or not on a read-only server, or the request comes from another site's page.",
     404: "An unknown store, feature, context or address.",
     409: "Not as things stand: somebody else's edit came first, or the address does not say which store is meant.",
     413: f"A body over {MAX_BODY_BYTES:,} bytes.",
@@ -62,7 +63,8 @@ def describe(routes: Sequence[Route]) -> dict[str, Any]:
         },
         "servers": [{"url": "/"}],
         "paths": paths,
-        "components": {"schemas": {"Error": ERROR}},
+        "components": {"schemas": {"Error": ERROR}, "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
+        "security": [{}, {"token": []}],
     }
 
 

@@ -32,7 +32,8 @@ class Parameter(NamedTuple):
 class Route(NamedTuple):
     """A method at an address such as `/api/v1/stores/{store_id}`; `replies` are schemas by media type.
 
-    `refusals` are the statuses beyond those that every such route has (see `statuses`).
+    `refusals` are the statuses beyond those that every such route has (see `statuses`), `role` is who may ask: without
+    one every visitor may read and only an admin may do anything else.
     """
 
     method: str
@@ -42,6 +43,7 @@ class Route(NamedTuple):
     parameters: tuple[Parameter, ...] = ()
     body: Schema | None = None
     refusals: tuple[int, ...] = ()
+    role: str = ""
 
     @property
     def name(self) -> str:
@@ -55,8 +57,8 @@ class Route(NamedTuple):
 
     @property
     def statuses(self) -> list[int]:
-        """All statuses of its errors: 400 for what it does not take, 404 for an unknown id, 500 and its own."""
-        return sorted({400, 500, *self.refusals} | ({404} if "{" in self.path else set()))
+        """All statuses of its errors: 400 for what it does not take, 404 for an unknown id, those of the gate, its own."""
+        return sorted({400, 401, 403, 500, 503, *self.refusals} | ({404} if "{" in self.path else set()))
 
 
 def whole(name: str, words: str, default: int, least: int, most: int, remedy: str = "") -> Parameter:

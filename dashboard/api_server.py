@@ -6,7 +6,9 @@ from flask import Flask, Response, current_app
 from werkzeug.exceptions import Conflict, HTTPException, NotFound
 
 from catalog.catalog import Catalog
-from dashboard import api, bundles, security
+from dashboard import api, bundles, limits, security
+from dashboard.access import gate
+from dashboard.access.rules import Rules, read_rules
 from dashboard.api_json import answer_http_error
 from dashboard.api_route import BASE, FEATURE, STORE, Route
 from dashboard.context import workspace
@@ -24,7 +26,9 @@ SHORT = {  # short address: the one that it stands for
 NAMED_STORES = 10
 
 
-def create_api_server(workspace: Workspace, store_id: str | None = None, catalog: Catalog | None = None) -> Flask:
+def create_api_server(
+    workspace: Workspace, store_id: str | None = None, catalog: Catalog | None = None, rules: Rules | None = None
+) -> Flask:
     """The WSGI application over a workspace; the short addresses mean `store_id`, or the only store that there is.
 
     Raises StoreNotFound or StoreDamaged when the named store cannot be opened.
@@ -36,9 +40,12 @@ def create_api_server(workspace: Workspace, store_id: str | None = None, catalog
         "workspace": workspace,
         "catalog": catalog or Catalog(workspace.catalog_url),
         "store": store_id,
+        "rules": rules or read_rules(),
     }
-    bundles.compress_responses(server)
+    limits.limit_requests(server)
     security.refuse_other_sites(server)
+    gate.install(server)
+    bundles.compress_responses(server)
     api.register(server, (*api.ROUTES, *SHORT_ROUTES), root="")
     server.register_error_handler(HTTPException, answer_http_error)
     return server

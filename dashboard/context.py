@@ -8,6 +8,8 @@ from flask import current_app, request
 
 from catalog.catalog import Catalog
 from catalog.labels import AUTHOR_LIMIT
+from dashboard.access.sealed import SealedCatalog
+from dashboard.access.visitor import may, visitor
 from loaders.workspace import Workspace
 
 AUTHOR_COOKIE = "loupe_author"
@@ -20,12 +22,23 @@ def workspace() -> Workspace:
 
 
 def catalog() -> Catalog:
-    """The catalog that this server writes to."""
-    return cast(Catalog, current_app.config["LOUPE"]["catalog"])
+    """The catalog that this server writes to; sealed for visitors who may only look."""
+    found = cast(Catalog, current_app.config["LOUPE"]["catalog"])
+    return found if may("labeller") else cast(Catalog, SealedCatalog(found))
+
+
+def signed(typed: str | None) -> str:
+    """The name to sign with: of whoever is logged in, never what they typed; without accounts what was typed."""
+    return visitor().name if visitor().is_person else (typed or "")
 
 
 def author() -> str:
-    """The name in the cookie `loupe_author` (percent-encoded, cut to 100 characters), or 'anonymous'."""
+    """Who signs: whoever is logged in; without accounts the name in the cookie `loupe_author`, or 'anonymous'.
+
+    The cookie is percent-encoded and cut to 100 characters.
+    """
+    if visitor().is_person:
+        return visitor().name
     name = unquote(request.cookies.get(AUTHOR_COOKIE, ""))
     printable = "".join(character for character in name if unicodedata.category(character) not in ("Cc", "Cs"))
     return printable.strip()[:AUTHOR_LIMIT].strip() or ANONYMOUS

@@ -1,9 +1,7 @@
 """Builds the web application over a workspace: pages, shell, HTTP interface, headers, words for every error."""
 
-import base64
 import contextlib
 import functools
-import hashlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -12,24 +10,23 @@ from typing import Any
 import dash
 import flask
 from dash import Dash, dcc, html, set_props
-from markupsafe import escape
-from werkzeug.exceptions import HTTPException
+from dash.exceptions import DependencyException
+from werkzeug.exceptions import NotFound
 
 from catalog.catalog import Catalog
-from dashboard import api, bundles, security, shell, urls
+from dashboard import api, bundles, cache, health, limits, metrics, payload, security, shell, strict_plotly, trace, urls
+from dashboard.access import gate, login
+from dashboard.access.errors import Refused, Unknown
+from dashboard.access.rules import Rules, read_rules
 from dashboard.components import empty_state
+from dashboard.error_page import error_page
+from dashboard.theme_script import THEME_SCRIPT, script_hash
 from loaders.errors import LoupeError
 from loaders.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parent.parent
 log = logging.getLogger("loupe")
 
-# Runs before the first paint, so that a dark page never flashes white.
-THEME_SCRIPT = (
-    "(function(){var t=null;try{t=localStorage.getItem('loupe-theme')}catch(e){}"
-    "if(t!=='light'&&t!=='dark'){t=matchMedia('(prefers-color-scheme: dark)').matches?'dark':'light'}"
-    "document.documentElement.setAttribute('data-bs-theme',t)})()"
-)
 INDEX = f"""<!DOCTYPE html>
 <html lang="en" data-bs-theme="light">
 <head>
@@ -47,13 +44,27 @@ INDEX = f"""<!DOCTYPE html>
 </html>"""
 
 
-def create_app(workspace: Workspace, catalog: Catalog | None = None) -> Dash:
+def create_app(workspace: Workspace, catalog: Catalog | None = None, rules: Rules | None = None) -> Dash:
     """Build the dashboard over a workspace; the catalog is the workspace's own unless another one is given."""
     server = flask.Flask("loupe", static_folder=None)
-    server.config["LOUPE"] = {"workspace": workspace, "catalog": catalog or Catalog(workspace.catalog_url)}
+    server.config["LOUPE"] = {
+        "workspace": workspace,
+        "catalog": catalog or Catalog(workspace.catalog_url),
+        "rules": rules or read_rules(),
+    }
+    trace.follow_requests(server)
+    limits.limit_requests(server)
+    security.refuse_other_sites(server)
+    gate.install(server)
+    cache.keep_results(server, workspace)
     bundles.compress_responses(server)
+    strict_plotly.serve_strict_plotly(server)
     announce_plotly(server, workspace)
+    login.register(server)
     api.register(server)
+    server.add_url_rule("/health", "health", health.ready)
+    server.add_url_rule("/health/live", "health_live", health.alive)
+    server.add_url_rule("/metrics", "metrics", metrics.metrics)
     app = Dash(
         "loupe",
         server=server,
@@ -71,8 +82,10 @@ def create_app(workspace: Workspace, catalog: Catalog | None = None) -> Dash:
     shell.register(app)
     for page in dash.page_registry.values():
         page["layout"] = with_words_for_errors(page["layout"])
-    security.guard(app, server, workspace, [script_hash(THEME_SCRIPT)])
+    security.guard_pages(app, server, [script_hash(THEME_SCRIPT)])
+    payload.refuse_malformed_callbacks(app, server)  # after the gate: who may not ask is told nothing else
     server.register_error_handler(Exception, error_page)
+    server.register_error_handler(DependencyException, lambda _: error_page(NotFound()))  # a script that no library has
     return app
 
 
@@ -89,13 +102,13 @@ def announce_plotly(server: flask.Flask, workspace: Workspace) -> None:
         return response
 
 
-def script_hash(script: str) -> str:
-    """The source expression of a content policy that allows this inline script."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
-
-
 def say_in_words(error: Exception) -> None:
-    """Answer to a callback that raised: the sentence goes to the message bar, everything else to the log."""
+    """Answer to a callback that raised: the sentence goes to the message bar, everything else to the log.
+
+    A refusal is passed on, so that the request itself fails with 403; `assets/access.js` shows its sentence.
+    """
+    if isinstance(error, Refused | Unknown):
+        raise error
     if isinstance(error, LoupeError):
         words = str(error)
     else:
@@ -111,6 +124,8 @@ def with_words_for_errors(layout: Any) -> Callable[..., Any]:
     def guarded(**given: Any) -> Any:
         try:
             return layout(**given) if callable(layout) else layout
+        except Refused as error:
+            return error_panel("This page is not open to you", str(error))
         except LoupeError as error:
             return error_panel("This page cannot be shown", str(error))
         except Exception:
@@ -129,22 +144,3 @@ def error_panel(title: str, sentence: str) -> html.Div:
         ),
         className="page",
     )
-
-
-def error_page(error: Exception) -> tuple[flask.Response, int]:
-    """A Flask error as a short page (or as JSON to scripts), never as a stack trace."""
-    status, sentence = 500, "Something went wrong; the server's log has the details."
-    if isinstance(error, HTTPException):
-        status, sentence = error.code or 500, error.description or error.name
-    elif isinstance(error, LoupeError):
-        status, sentence = 400, str(error)
-    else:
-        log.exception("request failed", exc_info=error)
-    if "text/html" not in flask.request.headers.get("Accept", ""):
-        return flask.jsonify({"error": sentence}), status
-    page = (
-        f'<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>Loupe</title>'
-        f'<body style="font: 16px system-ui; margin: 15vh auto; max-width: 40em"><h1>{status}</h1>'
-        f'<p>{escape(sentence)}</p><p><a href="{urls.home()}">Go to Home</a></p>'
-    )
-    return flask.make_response(page), status

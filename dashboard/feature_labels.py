@@ -6,8 +6,9 @@ from dash import ClientsideFunction, Input, Output, State, callback, clientside_
 
 from catalog.errors import StaleEdit
 from catalog.labels import Label, get_label, history, put_label
+from dashboard.access.callbacks import requires
 from dashboard.components.label_editor import LabelText, base_data, conflict, history_data, label_title
-from dashboard.context import catalog, workspace
+from dashboard.context import catalog, signed, workspace
 from loaders.errors import LoupeError
 from loaders.store import Store
 
@@ -84,6 +85,7 @@ def register() -> None:
             (Output("feature-save-mine", "disabled"), True, False),
         ],
     )
+    @requires("labeller")
     def save(
         _save: Any,
         _mine: Any,
@@ -101,7 +103,7 @@ def register() -> None:
         seen = theirs["version"] if ctx.triggered_id == "feature-save-mine" and theirs else base["version"]
         try:
             saved = put_label(
-                catalog(), store.sae_id, store.sae_fingerprint, feature, name or "", notes or "", author or "", seen
+                catalog(), store.sae_id, store.sae_fingerprint, feature, name or "", notes or "", signed(author), seen
             )
         except StaleEdit as error:
             current, mine = _text(error.current), LabelText(name or "", notes or "")

@@ -8,9 +8,11 @@ import dash_bootstrap_components as dbc
 from dash import dcc, html
 
 from dashboard import urls
+from dashboard.cache import remembered
 from dashboard.components import panel
 from dashboard.components.feature_header import Facts
 from dashboard.feature_panels import (
+    Content,
     facts_panel,
     histogram_panel,
     influences_panel,
@@ -40,9 +42,12 @@ def first_screen(
 ) -> list[html.Section]:
     """The four panels that are seen without scrolling; `names` reads labels by feature id."""
     found = strongest(store, feature)
-    histogram = histogram_panel(store, feature, facts, found, view)
-    examples = strongest_panel(facts, found)
-    influences_title, influences = influences_panel(store, feature)
+    drawn = remembered(
+        "histogram", store, (feature, view.scale), lambda: histogram_panel(store, feature, facts, found, view)
+    )
+    histogram, examples = Content(*drawn), strongest_panel(facts, found)
+    influences_title, listed = remembered("influences", store, (feature,), lambda: influences_panel(store, feature))
+    influences = Content(*listed)
     neighbours = neighbours_panel(store, feature, names, view)
     return [
         panel(

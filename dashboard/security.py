@@ -1,4 +1,4 @@
-"""Headers and refusals that keep other sites out: content policy, no framing, no cross-site writes."""
+"""Headers and refusals that keep other sites out: content policy, no framing, no cross-site writes, no huge bodies."""
 
 from __future__ import annotations
 
@@ -7,55 +7,66 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, request
 
-from loaders.workspace import Workspace
-
 if TYPE_CHECKING:  # the activation server uses this module and runs without Dash
     from dash import Dash
 
-WRITING = {"POST", "PUT", "PATCH", "DELETE"}
-GL_FEATURES = 10_000  # above this the Explorer's map needs WebGL, whose shaders plotly.js builds with `new Function`
+SAFE = {"GET", "HEAD", "OPTIONS"}
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "X-Frame-Options": "SAMEORIGIN",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=(), display-capture=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+NO_PAGE = "default-src 'none'; frame-ancestors 'none'"
+"""Content policy of JSON, should somebody open it as a page."""
 
 
-def guard(app: Dash, server: Flask, workspace: Workspace, inline_scripts: list[str]) -> None:
-    """Guard the dashboard's server: `refuse_other_sites`, and a content policy for its pages.
+def guard_pages(app: Dash, server: Flask, inline_scripts: list[str]) -> None:
+    """Give the dashboard's pages their content policy.
 
     `inline_scripts` are hashes of the page's own inline scripts, in the form of a content policy.
     """
-    refuse_other_sites(server)
 
     @server.after_request
     def add_policy(response: Response) -> Response:
         if response.mimetype == "text/html":
-            response.headers.setdefault("Content-Security-Policy", policy(app, workspace, inline_scripts))
+            response.headers.setdefault("Content-Security-Policy", policy(app, inline_scripts))
         return response
 
 
 def refuse_other_sites(server: Flask) -> None:
-    """Add security headers to every response and refuse writing requests that another site's page makes."""
+    """Add security headers to every response and refuse writing requests of other sites' pages."""
 
     @server.before_request
     def refuse_cross_site() -> None:
-        if request.method not in WRITING:
-            return
-        site = request.headers.get("Sec-Fetch-Site")
-        origin = request.headers.get("Origin")
-        crosses = site == "cross-site" if site else origin is not None and urlsplit(origin).netloc != request.host
-        if crosses:
+        if request.method not in SAFE and is_from_another_site():
             abort(403, "This request comes from another site's page. Open the dashboard itself and repeat it there.")
 
     @server.after_request
     def add_headers(response: Response) -> Response:
-        response.headers.setdefault("X-Content-Type-Options", "nosniff")
-        response.headers.setdefault("Referrer-Policy", "same-origin")
-        response.headers.setdefault("X-Frame-Options", "SAMEORIGIN")
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        if response.mimetype == "application/json":
+            response.headers.setdefault("Content-Security-Policy", NO_PAGE)
         return response
 
 
-def policy(app: Dash, workspace: Workspace, inline_scripts: list[str]) -> str:
-    """The content policy: scripts of this server only, with `unsafe-eval` only where a store needs the WebGL map."""
+def is_from_another_site() -> bool:
+    """Whether a browser says that another site's page sent this request; programs say nothing of the kind.
+
+    Another port or subdomain of this host is another site too, although browsers call it 'same-site'.
+    """
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+    if site is not None:
+        return site not in ("same-origin", "none")
+    return origin is not None and urlsplit(origin).netloc != request.host
+
+
+def policy(app: Dash, inline_scripts: list[str]) -> str:
+    """The content policy: scripts of this server only, no `eval` (see `strict_plotly`), inline styles as Plotly needs them."""
     scripts = ["'self'", *inline_scripts, *app.csp_hashes()]
-    if any(manifest["features"] > GL_FEATURES for manifest in workspace.manifests().values()):
-        scripts.append("'unsafe-eval'")
     return "; ".join(
         [
             "default-src 'self'",

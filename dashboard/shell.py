@@ -7,8 +7,11 @@ import dash_bootstrap_components as dbc
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update, page_container
 
 from catalog.jobs import jobs
-from dashboard import context, urls
+from dashboard import context, presenter, urls
+from dashboard.access import gate
+from dashboard.access.visitor import Visitor, visitor
 from dashboard.components import icon, kbd
+from dashboard.components.who import guest, read_only_banner, typed_name, who_am_i
 from loaders.workspace import Workspace
 
 POLL_MS = 2_000
@@ -19,14 +22,17 @@ KEYS = (
     ("r", "Feature page: a random feature"),
     ("e", "Feature page: edit the label"),
     ("↑ ↓ Enter", "Explorer: move in the table, open the feature"),
+    ("← →", "Presentation: previous, next step; a clicker's Page keys do the same"),
+    ("n", "Presentation: notes of this step"),
     ("t", "Switch between light and dark"),
     ("?", "This list"),
-    ("Esc", "Close, or leave a field"),
+    ("Esc", "Close, leave a field or a presentation"),
 )
 
 
 def layout() -> html.Div:
-    """The whole frame with the page inside it."""
+    """The whole frame with the page inside it, for whoever asks: what they may not change is not offered (`writes`)."""
+    asking = visitor()
     return html.Div(
         [
             html.A("Skip to content", href="#main", className="skip-link"),
@@ -43,16 +49,17 @@ def layout() -> html.Div:
                 className="rail",
                 **{"aria-label": "Pages"},
             ),
-            _top_bar(),
+            _top_bar(asking, gate.csrf_token() if asking.source == "session" else ""),
             dbc.Alert(id="shell-message", is_open=False, dismissable=True, duration=12_000, color="warning"),
-            html.Main(page_container, id="main", tabIndex=-1),
+            html.Main([read_only_banner() if asking.is_read_only else None, page_container], id="main", tabIndex=-1),
             _key_list(),
+            *presenter.layout(),
         ],
-        className="frame",
+        className="frame" if asking.may("labeller") else "frame is-looking",
     )
 
 
-def _top_bar() -> html.Header:
+def _top_bar(asking: Visitor, csrf: str) -> html.Header:
     return html.Header(
         [
             html.Label("Store", htmlFor="shell-store", className="visually-hidden"),
@@ -74,23 +81,10 @@ def _top_bar() -> html.Header:
                 className="top-search",
                 role="search",
             ),
-            html.Div(
-                [
-                    html.Label([icon("person"), html.Span("Name", className="visually-hidden")], htmlFor="shell-author"),
-                    dcc.Input(
-                        id="shell-author",
-                        type="text",
-                        placeholder="Your name",
-                        maxLength=80,
-                        debounce=True,
-                        persistence=True,
-                        persistence_type="local",
-                        autoComplete="off",
-                        className="top-author-input",
-                    ),
-                ],
-                className="top-author",
-                title="Signs the labels that you save from this browser",
+            _who(asking, csrf),
+            html.Button(
+                icon("list-add"), className="icon-button writes", title="Add this view to a playlist",
+                **{"data-action": "add-view", "aria-label": "Add this view to a playlist"},
             ),
             html.Button(
                 icon("keyboard"), className="icon-button", title="Keys (?)",
@@ -103,6 +97,15 @@ def _top_bar() -> html.Header:
         ],
         className="top",
     )  # fmt: skip
+
+
+def _who(asking: Visitor, csrf: str) -> html.Div:
+    """Who is logged in; without accounts, the field whose name signs what is saved from this browser."""
+    if asking.is_person:
+        return who_am_i(asking.shown, asking.role, csrf)
+    if asking.source == "local" and not asking.is_read_only:
+        return typed_name()
+    return guest(may_log_in=asking.source == "open")
 
 
 def _key_list() -> html.Dialog:
@@ -170,6 +173,7 @@ def is_busy() -> bool:
 
 def register(app: Dash) -> None:
     """Add the shell's callbacks to an app."""
+    presenter.register(app)
 
     @app.callback(
         Output("shell-store", "options"),

@@ -25,7 +25,6 @@ from dashboard.training_place import Place, View, facts_of, feature_words, follo
 from dashboard.training_runs import TrainingRun, collect
 from dashboard.training_tables import died_rows, ledger_rows, moved_rows, nearest_rows
 from loaders.errors import LoupeError
-from loaders.snapshots import snapshot_steps
 
 
 def machine(found: Sequence[TrainingRun], chosen: Sequence[TrainingRun], wanted: Place) -> html.Section:
@@ -90,7 +89,7 @@ def register() -> None:
     ) -> Any:
         """Follow another run, or the same one as its snapshots arrive; at its newest one, stay with the newest."""
         is_other = name != facts["run"]
-        if not is_other and name and snapshot_steps(workspace().sae_dir(name)) == facts["steps"]:
+        if not is_other and name and workspace().snapshot_steps(name) == facts["steps"]:
             return [no_update] * 9
         runs = followed(collect(workspace(), catalog()))
         run = next((run for run in runs if run.sae_id == name), runs[0] if runs else None)

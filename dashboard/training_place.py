@@ -8,7 +8,7 @@ from dashboard.context import workspace
 from dashboard.training_history import default_feature, history
 from dashboard.training_runs import TrainingRun
 from loaders.errors import LoupeError
-from loaders.snapshots import Snapshot, snapshot_steps
+from loaders.snapshots import Snapshot
 
 
 class Place(NamedTuple):
@@ -21,12 +21,12 @@ class Place(NamedTuple):
 
 def followed(found: Sequence[TrainingRun]) -> list[TrainingRun]:
     """The runs that have snapshots."""
-    return [run for run in found if snapshot_steps(workspace().sae_dir(run.sae_id))]
+    return [run for run in found if workspace().snapshot_steps(run.sae_id)]
 
 
 def facts_of(run: TrainingRun | None, is_own: bool) -> dict[str, Any]:
     """What the browser keeps of the run that is followed; `is_own`: the page chose it, no address and no reader did."""
-    found = history(workspace().sae_dir(run.sae_id)) if run else None
+    found = history(workspace().with_snapshots(run.sae_id)) if run else None
     if run is None or found is None or not found.snapshots:
         nothing = {"run": "", "is_own": is_own, "steps": [], "features": 1, "default": 0, "store": None, "colour": ""}
         return {**nothing, "damaged": list(found.damaged) if found else []}
@@ -68,7 +68,7 @@ def view_of(place: Any, facts: dict[str, Any] | None) -> View | None:
     """The snapshots that are there now; None where there are none (any more)."""
     if not facts or not facts["steps"]:
         return None
-    snapshots = history(workspace().sae_dir(str(facts["run"]))).snapshots
+    snapshots = history(workspace().with_snapshots(str(facts["run"]))).snapshots
     wanted = facts["steps"][min(max(int(place or 0), 0), len(facts["steps"]) - 1)]
     at = next((at for at, snapshot in enumerate(snapshots) if snapshot.step == wanted), None)
     return None if at is None else View(snapshots, at, facts)

@@ -1,9 +1,11 @@
 """Every link of the site is built and read here, and nowhere else."""
 
+import re
 from typing import NamedTuple
-from urllib.parse import parse_qsl, quote, unquote, urlencode
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
-PAGE_KINDS = ("home", "explorer", "feature", "training", "layers")
+PAGE_KINDS = ("home", "explorer", "feature", "training", "layers", "present")
+PRESENTED = re.compile(r"([a-z0-9][a-z0-9._-]{0,79}):([1-9]\d{0,3})")  # `assets/presenter.js` reads it in the same way
 
 
 class Place(NamedTuple):
@@ -13,6 +15,7 @@ class Place(NamedTuple):
     store: str | None = None
     feature: int | None = None
     set_id: str | None = None
+    playlist: str | None = None
 
 
 def _join(path: str, query: dict[str, object]) -> str:
@@ -52,6 +55,31 @@ def layers(set_id: str | None = None, **query: object) -> str:
     return _join("/layers" if set_id is None else f"/layers/{_part(set_id)}", query)
 
 
+def present(playlist: str | None = None) -> str:
+    """The steps of a playlist, or all playlists."""
+    return "/present" if playlist is None else f"/present/{_part(playlist)}"
+
+
+def presented(href: str, playlist: str, step: int) -> str:
+    """A view as one step (from 1) of a presentation: the same address, which says so in `present`."""
+    path, _, search = view(href).partition("?")
+    return _join(path, {**read_query(search), "present": f"{playlist}:{step}"})
+
+
+def view(href: str) -> str:
+    """The view that an address shows, on this site and outside of a presentation: path and query without `present`."""
+    parts = urlsplit(href.strip())
+    return _join(
+        parts.path or "/", {name: value for name, value in read_query(parts.query).items() if name != "present"}
+    )
+
+
+def read_presented(search: str | None) -> tuple[str, int] | None:
+    """Playlist and step of an address's search string; None outside of a presentation."""
+    found = PRESENTED.fullmatch(read_query(search).get("present", ""))
+    return (found[1], int(found[2])) if found else None
+
+
 def api(*parts: object, **query: object) -> str:
     """A path of the HTTP interface: `api("stores", store, "features")`."""
     return _join("/".join(["/api/v1", *map(_part, parts)]), query)
@@ -71,6 +99,8 @@ def read(pathname: str | None) -> Place:
         return Place(page, store=first, feature=int(number) if _is_id(number) else None)
     if page == "layers":
         return Place(page, set_id=first)
+    if page == "present":
+        return Place(page, playlist=first)
     return Place(page if page in PAGE_KINDS else "")
 
 

@@ -1,12 +1,9 @@
 """What is wrong with a store, its dataset and its SAE: EVERY file that is missing, of another size or altered."""
 
-import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from loaders.errors import LoupeError
 from loaders.manifest import NAME, REQUIRED, file_sha256
@@ -142,7 +139,7 @@ def _sae_faults(directory: Path, store: dict[str, Any], verify: bool) -> list[Fa
         stated = record.metadata.get("fingerprints", {}).get("sae")
         if wanted and stated != wanted:
             return [Fault(place_of(folder, "cfg.json"), "is of another SAE than the one that this store was made from")]
-        if verify and record.cfg.get("architecture") != FOREIGN and sae_fingerprint(record) != stated:
+        if verify and record.cfg.get("architecture") != FOREIGN and record.fingerprint() != stated:
             place = place_of(folder, "sae_weights.safetensors")
             return [Fault(place, "is altered, or cfg.json is: their fingerprint differs")]
     except LoupeError as error:
@@ -150,18 +147,6 @@ def _sae_faults(directory: Path, store: dict[str, Any], verify: bool) -> list[Fa
     except (AttributeError, TypeError, ValueError):
         return [Fault(place_of(folder, "cfg.json"), "is altered: it describes no SAE")]
     return []
-
-
-def sae_fingerprint(record: SaeRecord) -> str:
-    """sha256 over the tensors (name, dtype, shape, bytes; sorted by name) and the settings that change what they compute:
-    what `precompute.sae_files` wrote as `metadata.fingerprints.sae`."""
-    settings = {key: value for key, value in record.cfg.items() if key not in ("device", "metadata")}
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for name in sorted(record.tensors):
-        array = np.ascontiguousarray(record.tensors[name])
-        digest.update(f"\n{name} {array.dtype.name} {array.shape}\n".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
 
 
 def _fingerprint(manifest: dict[str, Any], kind: str) -> str | None:

@@ -1,13 +1,11 @@
 """Whether a workspace has what an artifact holds, told by fingerprints; looks at small local files only."""
 
-import hashlib
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from loaders.hub_schema import Artifact, Content
-from loaders.manifest import NAME
+from loaders.manifest import NAME, combined_sha256
 
 State = Literal["here", "partly", "another", "absent"]
 """All of it, some of it, something else under one of its ids, nothing."""
@@ -51,9 +49,3 @@ def stated_fingerprint(document: Any, folder: str) -> str | None:
     except (KeyError, TypeError, AttributeError):
         return None
     return found if isinstance(found, str) else None
-
-
-def combined_sha256(files: Mapping[str, Mapping[str, Any]]) -> str:
-    """One fingerprint of many files: sha256 over their sorted names and hashes."""
-    lines = "".join(f"{name} {files[name]['sha256']}\n" for name in sorted(files))
-    return hashlib.sha256(lines.encode()).hexdigest()

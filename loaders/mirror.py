@@ -1,6 +1,7 @@
 """A workspace in an object store, seen through a local directory.
 
 Manifests, tables, datasets and SAEs are small: each is copied once, checked against the manifest's sha256, and kept.
+Snapshots of a training are copied when they are looked at.
 Activations stay where they are and are read by range (see `object_csc`).
 """
 
@@ -8,6 +9,7 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Collection
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -49,7 +51,8 @@ class Mirror:
         self.root = cache / hashlib.sha256(self.url.encode()).hexdigest()[:16]
         self._listed: dict[str, float] = {}
         self._seen: dict[str, Any] = {}  # what the object store said of a file when it was copied
-        self._lock = RLock()
+        self._names: dict[str, list[str]] = {}
+        self._lock, self._copying = RLock(), RLock()
 
     def refresh(self, kind: str) -> None:
         """Copy the manifests (of SAEs: all small files) below `<url>/<kind>`; a listing is believed for 5 s."""
@@ -87,6 +90,27 @@ class Mirror:
             if time.monotonic() - self._listed.get(name, -LISTED_FOR_S) >= LISTED_FOR_S:
                 self._copy_changed(name)
                 self._listed[name] = time.monotonic()
+
+    def names(self, folder: str) -> list[str]:
+        """Names of what lies in a folder; a listing is believed for 5 s."""
+        with self._lock:
+            if time.monotonic() - self._listed.get(folder, -LISTED_FOR_S) >= LISTED_FOR_S:
+                self._names[folder] = self._list(folder)
+                self._listed[folder] = time.monotonic()
+            return self._names[folder]
+
+    def fetch_folder(self, folder: str, names: Collection[str]) -> None:
+        """Copy these files of a folder where they changed, and forget all others of it; believed for 5 s. They may be large:
+        whoever asks for other things does not wait for them."""
+        copied = f"{folder} {sorted(names)}"
+        with self._copying:
+            if time.monotonic() - self._listed.get(copied, -LISTED_FOR_S) < LISTED_FOR_S:
+                return
+            for gone in {path.name for path in self._local(folder).glob("[!.]*")} - set(names):
+                self._local(f"{folder}/{gone}").unlink(missing_ok=True)
+            for name in names:
+                self._copy_changed(f"{folder}/{name}")
+            self._listed[copied] = time.monotonic()
 
     def _list(self, kind: str) -> list[str]:
         try:

@@ -1,6 +1,8 @@
 """A finished SAE on disk in the SAELens layout, read without torch."""
 
+import hashlib
 import json
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from loaders.errors import BadInput, StoreDamaged, StoreNotFound
+
+STAGES = "input_stages"  # of the metadata: what rows go through before the SAE (`precompute.row_stages`)
 
 
 class SaeRecord:
@@ -76,3 +80,22 @@ class SaeRecord:
     def decoder(self) -> np.ndarray:
         """Decoder rows, float32 [features, width]."""
         return self.tensors["W_dec"].astype(np.float32, copy=False)
+
+    def fingerprint(self) -> str:
+        """What `metadata.fingerprints.sae` must say of the tensors and settings as they lie here; reads all of them."""
+        return sae_fingerprint(self.tensors, self.cfg)
+
+
+def sae_fingerprint(tensors: Mapping[str, np.ndarray], cfg: Mapping[str, Any]) -> str:
+    """sha256 over the tensors (name, dtype, shape, bytes; sorted by name) and what in `cfg` changes what they compute: its
+    settings, and the stages of the metadata, so that the same weights read in two ways are two SAEs."""
+    settings = {key: value for key, value in cfg.items() if key not in ("device", "metadata")}
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for name in sorted(tensors):
+        array = np.ascontiguousarray(tensors[name])
+        digest.update(f"\n{name} {array.dtype.name} {array.shape}\n".encode())
+        digest.update(array.tobytes())
+    stages = (cfg.get("metadata") or {}).get(STAGES)
+    if not stages:
+        return digest.hexdigest()
+    return hashlib.sha256(f"{digest.hexdigest()} {json.dumps(stages, sort_keys=True)}".encode()).hexdigest()

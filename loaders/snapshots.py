@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -117,8 +117,12 @@ class Found(NamedTuple):
 def snapshot_steps(sae_dir: Path) -> list[int]:
     """Steps of which there is a snapshot, ascending; nothing is opened."""
     folder = sae_dir / FOLDER
-    names = [NAME.fullmatch(path.name) for path in folder.iterdir()] if folder.is_dir() else []
-    return sorted(int(found[1]) for found in names if found)
+    return steps_of(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
+def steps_of(names: Iterable[str]) -> list[int]:
+    """Steps that the names of files are snapshots of, ascending."""
+    return sorted(int(found[1]) for name in names if (found := NAME.fullmatch(name)))
 
 
 def open_snapshot(sae_dir: Path, step: int) -> Snapshot:

@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 
 from loaders.manifest import is_published
 
-KINDS = ("datasets", "models", "activations", "saes", "stores", "layers")
+ADVICE = "advice"
+"""Folder of the recommendations of `loupe layers`, the only things of a workspace that are single files."""
+KINDS = ("datasets", "models", "activations", "saes", "stores", "layers", ADVICE)
 REMOVED = ".removed"
 """Hidden folder beside what is being removed; nothing in it is ever shown."""
 UNPACKED = ".unpacked"
@@ -51,8 +53,8 @@ def store_bytes(directory: Path) -> dict[str, Any]:
 
 
 def workspace_bytes(root: Path) -> dict[str, Any]:
-    """Bytes by kind and id: each dataset, model, SAE, layer set and captured hook point; each store by part; `leftovers`
-    by path (one inside of a store counts there as well); `other` (the catalog); `total`."""
+    """Bytes by kind and id: each dataset, model, SAE, layer set, recommendation and captured hook point; each store by part;
+    `leftovers` by path (one inside of a store counts there as well); `other` (the catalog); `total`."""
     found: dict[str, Any] = {kind: {path.name: tree_bytes(path) for path in children(root / kind)} for kind in KINDS}
     found["stores"] = {path.name: store_bytes(path) for path in children(root / "stores")}
     found["activations"] = {
@@ -61,6 +63,7 @@ def workspace_bytes(root: Path) -> dict[str, Any]:
         for dataset in children(model)
         for hook in children(dataset)
     }
+    found[ADVICE] = {path.stem: tree_bytes(path) for path in advice_files(root)}
     found["leftovers"] = {left.path.relative_to(root).as_posix(): left.bytes for left in leftovers(root)}
     found["total"] = tree_bytes(root)
     found["other"] = found["total"] - sum(tree_bytes(root / kind) for kind in KINDS)
@@ -72,6 +75,11 @@ def children(directory: Path) -> list[Path]:
     if not directory.is_dir():
         return []
     return [path for path in sorted(directory.iterdir()) if path.is_dir() and not _is_temporary(path)]
+
+
+def advice_files(root: Path) -> list[Path]:
+    """The recommendations of a workspace: `advice/<model>@<dataset>.json`, sorted."""
+    return sorted(path for path in (root / ADVICE).glob("[!.]*@*.json") if path.is_file() and not path.is_symlink())
 
 
 def unpublished_stores(root: Path) -> list[Leftover]:

@@ -12,9 +12,11 @@ from loaders.layers import LayerSet
 from loaders.manifest import is_published, read_manifest, stamp
 from loaders.mirror import Mirror, is_url
 from loaders.sae import SaeRecord
+from loaders.snapshots import FOLDER, snapshot_name, snapshot_steps, steps_of
 from loaders.store import Store
 
 STORE_ID = re.compile(r"(?=.{3,255}$)[a-z0-9._-]+@[a-z0-9._-]+")  # at most what a directory's name may be
+PLAYLIST_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
 
 
 def slug(text: str) -> str:
@@ -76,6 +78,19 @@ class Workspace:
         if self._mirror:
             self._mirror.fetch_file(name)
         return self.root / name
+
+    def playlist_path(self, name: str) -> Path:
+        """Where a playlist lies or will lie; raises BadInput for what is no name."""
+        if not PLAYLIST_NAME.fullmatch(name):
+            raise BadInput(f"{name[:80]!r} is no name of a playlist: wanted up to 80 of [a-z0-9._-].")
+        return self.file(f"playlists/{name}.json")
+
+    def playlist_names(self) -> list[str]:
+        """Names of the playlists, sorted."""
+        folder = self.root / "playlists"
+        names = self._mirror.names("playlists") if self._mirror else os.listdir(folder) if folder.is_dir() else []
+        stems = (name.removesuffix(".json") for name in names if name.endswith(".json"))
+        return sorted(stem for stem in stems if PLAYLIST_NAME.fullmatch(stem))
 
     def store_ids(self) -> list[str]:
         """Ids of the published stores, sorted."""
@@ -149,6 +164,19 @@ class Workspace:
             self._mirror.refresh("saes")
         return SaeRecord.open(self.sae_dir(sae_id))
 
+    def snapshot_steps(self, sae_id: str) -> list[int]:
+        """Steps of which a run keeps a snapshot, ascending; nothing is opened or copied."""
+        directory = self.sae_dir(sae_id)
+        return steps_of(self._mirror.names(_snapshots(directory))) if self._mirror else snapshot_steps(directory)
+
+    def with_snapshots(self, sae_id: str) -> Path:
+        """The directory of an SAE, with its snapshots in it."""
+        directory = self.sae_dir(sae_id)
+        if self._mirror:
+            folder = _snapshots(directory)
+            self._mirror.fetch_folder(folder, [snapshot_name(step) for step in self.snapshot_steps(sae_id)])
+        return directory
+
     def dataset(self, dataset_id: str) -> Dataset:
         if self._mirror:
             self._mirror.fetch("datasets", slug(dataset_id))
@@ -158,3 +186,7 @@ class Workspace:
         if self._mirror:
             self._mirror.fetch("layers", slug(set_id))
         return LayerSet.open(self.layers_dir(set_id))
+
+
+def _snapshots(sae_dir: Path) -> str:
+    return f"{sae_dir.parent.name}/{sae_dir.name}/{FOLDER}"

@@ -3,6 +3,8 @@
 import argparse
 from typing import Any
 
+from loupe import door
+
 HELP = "serve the HTTP interface without the dashboard"
 
 
@@ -15,12 +17,12 @@ def add_verbs(verbs: Any) -> None:
     parser.add_argument("--port", type=int, default=8765, help="port to listen on; 0 takes a free one (default: 8765)")
     parser.add_argument("--workers", type=int, default=1, help="server processes (default: 1)")
     parser.add_argument("--threads", type=int, default=8, help="threads in each (default: 8)")
+    door.add_options(parser)
     parser.set_defaults(call=run_api)
 
 
 def run_api(parsed: argparse.Namespace) -> int:
     """Check workspace, store and catalog, then serve until interrupted."""
-    from catalog.catalog import Catalog
     from dashboard.api_server import create_api_server
     from loaders.workspace import Workspace
     from loupe.serving import require_workspace, serve_threaded
@@ -29,7 +31,7 @@ def run_api(parsed: argparse.Namespace) -> int:
     workspace = Workspace(parsed.workspace)
     if parsed.store is not None:
         workspace.open_store(parsed.store)
-    Catalog(workspace.catalog_url).close()  # made or migrated once, before several workers open it
+    door.settle(parsed)
 
     def create() -> Any:
         return create_api_server(Workspace(parsed.workspace), parsed.store)

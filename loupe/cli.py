@@ -8,11 +8,30 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
+from dashboard.logs import LOG_FORMATS
 from loaders.errors import BadInput, LoupeError
 from loaders.mirror import is_url
 from loaders.workspace import Workspace
-from loupe import add, advice, api_server, arguments, formats, hub, neuronpedia, questions, run_checks, stores, weights
+from loupe import (
+    add,
+    advice,
+    api_server,
+    arguments,
+    catalog_verbs,
+    door,
+    formats,
+    hub,
+    labels,
+    neuronpedia,
+    playlist,
+    questions,
+    run_checks,
+    stores,
+    users,
+    weights,
+)
 
 STEPS = {  # verb: (module, one line of help)
     "dataset": ("precompute.dataset", "text, JSONL, CSV or Parquet -> tokens and metadata"),
@@ -77,17 +96,22 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
     server = verbs.add_parser("serve", help="serve a workspace")
     server.add_argument("workspace", help="the workspace's directory")
     _server_options(server)
+    _conduct_options(server)
     server.set_defaults(call=_serve)
     api_server.add_verbs(verbs)
     stores.add_verbs(verbs)
+    catalog_verbs.add_verbs(verbs)
     formats.add_verbs(verbs)
     add.add_verbs(verbs)
     hub.add_verbs(verbs)
     neuronpedia.add_verbs(verbs)
+    labels.add_verbs(verbs)
+    playlist.add_verbs(verbs)
     questions.add_verbs(verbs)
     run_checks.add_verbs(verbs)
     advice.add_verbs(verbs)
     weights.add_verbs(verbs)
+    users.add_verbs(verbs)
     for verb, (module, text) in STEPS.items():
         step = verbs.add_parser(verb, help=text, description=text)
         step.set_defaults(call=_run_step(module))
@@ -103,6 +127,22 @@ def _server_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=8050, help="port to listen on (default: 8050)")
     parser.add_argument("--workers", type=int, default=1, help="server processes (default: 1)")
     parser.add_argument("--threads", type=int, default=8, help="threads in each (default: 8)")
+    door.add_options(parser)
+
+
+def _conduct_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--log-format",
+        choices=LOG_FORMATS,
+        default="quiet",
+        help="quiet: warnings and errors; text, json: these and a line for each request (default: quiet)",
+    )
+    parser.add_argument(
+        "--grace", type=int, default=30, help="seconds for requests that run when it is told to stop (default: 30)"
+    )
+    parser.add_argument(
+        "--recycle", type=int, default=0, help="requests after which a worker is renewed; 0: never (default: 0)"
+    )
 
 
 def _run_step(module: str) -> Callable[[argparse.Namespace], int]:
@@ -137,10 +177,12 @@ def _demo(parsed: argparse.Namespace) -> int:
 
 
 def _serve(parsed: argparse.Namespace) -> int:
-    from loupe.serving import serve
+    from loupe.serving import Conduct, serve
 
     _require_workspace(parsed.workspace)
-    serve(parsed.workspace, parsed.host, parsed.port, parsed.workers, parsed.threads, _announce(parsed))
+    door.settle(parsed)
+    conduct = Conduct(parsed.log_format, parsed.grace, parsed.recycle)
+    serve(parsed.workspace, parsed.host, parsed.port, parsed.workers, parsed.threads, _announce(parsed), conduct)
     return 0
 
 
@@ -152,5 +194,9 @@ def _require_workspace(directory: str) -> None:
         raise BadInput(f"There is no workspace at '{directory}'. Build one with `loupe demo` or `loupe build`.")
 
 
-def _announce(parsed: argparse.Namespace) -> Callable[[object], None]:
-    return lambda server: print(f"Loupe is at http://{parsed.host}:{parsed.port} (Ctrl-C stops it)", flush=True)
+def _announce(parsed: argparse.Namespace) -> Callable[[Any], None]:
+    def say(arbiter: Any) -> None:
+        port = arbiter.LISTENERS[0].sock.getsockname()[1]
+        print(f"Loupe is at http://{parsed.host}:{port} (Ctrl-C stops it)", flush=True)
+
+    return say

@@ -8,11 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from catalog.catalog import Catalog
 from catalog.labels import labels_of
 from loaders.errors import BadInput
 from loaders.store import Store
 from loaders.workspace import Workspace
+from loupe.catalogs import open_catalog
 
 TOKENS = 10
 
@@ -44,14 +44,8 @@ def feature_frame(
 
 def labels_in(workspace: Workspace, store: Store) -> dict[int, Any]:
     """The labels of the store's SAE; none where the workspace has no catalog yet, which is not made for this."""
-    url = workspace.catalog_url
-    if url == f"sqlite:///{workspace.root / 'catalog.sqlite'}" and not (workspace.root / "catalog.sqlite").exists():
-        return {}
-    catalog = Catalog(url)
-    try:
-        return dict(labels_of(catalog, store.sae_fingerprint))
-    finally:
-        catalog.close()
+    with open_catalog(workspace) as catalog:
+        return dict(labels_of(catalog, store.sae_fingerprint)) if catalog else {}
 
 
 def check_target(target: Path, force: bool) -> None:

@@ -66,7 +66,10 @@ def _export(parsed: argparse.Namespace) -> int:
 def _doctor(parsed: argparse.Namespace) -> int:
     from precompute.doctor import as_text, examine
 
-    report = asdict(examine(Path(parsed.path).expanduser(), _rows(parsed)))
+    path = Path(parsed.path).expanduser()
+    if not path.exists():
+        raise BadInput(f"'{path}' does not exist. Give the folder of a checkpoint.")
+    report = asdict(examine(path, _rows(parsed)))
     print(json.dumps(report, indent=1) if parsed.json else as_text(report))
     return 1 if report["problems"] else 0
 

@@ -9,6 +9,7 @@ from loaders.mirror import is_url
 from loaders.workspace import Workspace
 from loupe import neuronpedia_text
 from loupe.arguments import add_options, make_config
+from loupe.catalogs import open_catalog
 from precompute.neuronpedia.config import Config
 
 
@@ -79,7 +80,6 @@ def _export(parsed: argparse.Namespace) -> int:
 
 
 def _import(parsed: argparse.Namespace) -> int:
-    from catalog.catalog import Catalog
     from precompute.neuronpedia import labels
     from precompute.neuronpedia.directions import fingerprint_of
     from precompute.neuronpedia.files import Bundle
@@ -93,17 +93,9 @@ def _import(parsed: argparse.Namespace) -> int:
         raise BadInput(f"SAE '{record.id}' does not say how many features it has. Import it again.")
     offers = labels.read_offers(bundle, features)
     alignment = labels.check_alignment(bundle, record, set(offers))
-    url = workspace.catalog_url
-    is_new = (
-        url == f"sqlite:///{workspace.root / 'catalog.sqlite'}" and not (workspace.root / "catalog.sqlite").exists()
-    )
-    catalog = None if is_new and not parsed.yes else Catalog(url)
-    try:
+    with open_catalog(workspace, writes=parsed.yes) as catalog:
         plan = labels.plan_labels(catalog, fingerprint_of(record), offers)
         overtaken = labels.write_labels(catalog, record, plan, _progress()) if catalog and parsed.yes else {}
-    finally:
-        if catalog:
-            catalog.close()
     report = {
         "bundle": str(bundle.directory),
         "sae": record.id,

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from loaders.usage import KINDS
+
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -63,7 +65,7 @@ def _verdict(report: dict[str, Any]) -> list[str]:
 def say_usage(report: dict[str, Any]) -> str:
     """What `loaders.usage.workspace_bytes` found."""
     rows: list[tuple[str, ...]] = []
-    for kind in ("datasets", "models", "activations", "saes", "stores", "layers"):
+    for kind in KINDS:
         for name, size in report[kind].items():
             rows.append((f"{kind}/{name}", size_in_words(size["total"] if kind == "stores" else size), ""))
             if kind == "stores":

@@ -23,7 +23,9 @@ def add_verbs(verbs: Any) -> None:
     inspect.add_argument("--json", action="store_true", help="print one JSON object")
     usage = _add(verbs, "du", "bytes by dataset, activations, SAE, store and part", _usage)
     usage.add_argument("--json", action="store_true", help="print one JSON object")
-    remove = _add(verbs, "rm", "remove stores, datasets, SAEs, layer matches or captured activations", _remove)
+    remove = _add(
+        verbs, "rm", "remove stores, datasets, SAEs, layer matches, recommendations or captured activations", _remove
+    )
     remove.add_argument("names", nargs="+", metavar="KIND/ID", help="such as stores/minilm-l1@docs or datasets/docs")
     remove.add_argument("--force", action="store_true", help="even where something else depends on it")
     remove.add_argument("--yes", action="store_true", help="do not ask")

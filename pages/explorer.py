@@ -8,11 +8,12 @@ from dash import ClientsideFunction, Input, Output, Patch, State, callback, clie
 
 from catalog.labels import labels_of
 from dashboard import context, urls
+from dashboard.cache import remembered
 from dashboard.components import count, empty_state, panel, plural
 from dashboard.explorer_frame import features_frame, missing_tables, with_labels
 from dashboard.explorer_grid import GRID_OPTIONS, column_defs, describe, initial_state, row_of
 from dashboard.explorer_rows import View, matches, page, read_view, view_of_request
-from dashboard.figures.map import binned, density_histogram, dimmed, feature_map, no_map, selections
+from dashboard.figures.map import binned, density_histogram, dimmed, feature_map, no_map, selections, view_of_map
 from dashboard.figures.theme import CONFIG
 from dashboard.model_name import model_name
 from dashboard.weights import has_weights
@@ -118,7 +119,7 @@ def _table(store: Store, view: View) -> html.Section:
 def _densities(store: Store) -> html.Section:
     frame = features_frame(store)
     dead = int((frame["n"] == 0).sum())
-    figure = density_histogram(frame["density"].to_numpy())
+    figure = remembered("densities", store, (), lambda: density_histogram(frame["density"].to_numpy()))
     graph = dcc.Graph(id="explorer-densities", figure=figure, config=CONFIG, style={"height": DENSITY_HEIGHT})
     note = f"{plural(store.features, 'feature')}, {count(dead)} never fire"
     return panel("Density", graph, note=note, min_height=DENSITY_HEIGHT)
@@ -149,7 +150,8 @@ def _map_figure(store: Store, view: View) -> Any:
     if not store.has("map"):
         return no_map("The map is still being computed." if has_weights(store) else NO_WEIGHTS)
     frame = _frame(store)
-    return feature_map(frame, kept=matches(frame, view), box=view.box)
+    unlabelled = remembered("map", store, (), lambda: feature_map(with_labels(features_frame(store), {})))
+    return view_of_map(unlabelled, frame, matches(frame, view), view.box)
 
 
 def _frame(store: Store) -> Any:

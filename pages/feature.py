@@ -7,6 +7,8 @@ from dash import ClientsideFunction, Input, Output, State, callback, clientside_
 
 from catalog.labels import labels_of
 from dashboard import feature_labels, urls
+from dashboard.access.visitor import visitor
+from dashboard.cache import remembered
 from dashboard.components import empty_state
 from dashboard.components.feature_header import Facts, feature_header
 from dashboard.components.label_editor import editor_stores, label_editor
@@ -80,7 +82,7 @@ def _page(store: Store, feature: int, facts: Facts, words: list[Any], query: dic
             feature_header(feature, where, label, facts, layers, step_links(store, feature, view), words),
             html.Div(first, id="feature-first", className="grid is-even"),
             *lower_screens(store, feature, view, columns),
-            label_editor(label, author(), f"#{feature} of {store.sae_id}"),
+            label_editor(label, author(), f"#{feature} of {store.sae_id}", is_known=visitor().is_person),
         ],
         className="page feature-page",
     )
@@ -133,8 +135,9 @@ def scale_histogram(scale: str, place: dict[str, Any]) -> Any:
 )
 def draw_band(place: dict[str, Any], band: str, seed: int | None) -> tuple[Any, str, bool]:
     """Examples of the chosen band of quantiles; every press draws others."""
-    content = band_panel(workspace().open_store(place["store"]), place["feature"], band, seed or 0)
-    return content.data, content.note, BANDS[band] is None
+    store, asked = workspace().open_store(place["store"]), (place["feature"], band, seed or 0)
+    data, note = remembered("examples", store, asked, lambda: band_panel(store, *asked))
+    return data, note, BANDS[band] is None
 
 
 @callback(
@@ -146,7 +149,8 @@ def draw_band(place: dict[str, Any], band: str, seed: int | None) -> tuple[Any, 
 )
 def rank_tokens(place: dict[str, Any], rank: str, unit: str) -> tuple[Any, str]:
     """Tokens or bigrams by the chosen measure."""
-    return tuple(tokens_panel(workspace().open_store(place["store"]), place["feature"], rank, unit == "bigram"))
+    store, asked = workspace().open_store(place["store"]), (place["feature"], rank, unit == "bigram")
+    return tuple(remembered("tokens", store, asked, lambda: tokens_panel(store, *asked)))
 
 
 @callback(
@@ -157,7 +161,8 @@ def rank_tokens(place: dict[str, Any], rank: str, unit: str) -> tuple[Any, str]:
 )
 def break_down(place: dict[str, Any], column: str) -> tuple[Any, str]:
     """Firing rates by the chosen metadata column."""
-    return tuple(categories_panel(workspace().open_store(place["store"]), place["feature"], column))
+    store, asked = workspace().open_store(place["store"]), (place["feature"], column)
+    return tuple(remembered("categories", store, asked, lambda: categories_panel(store, *asked)))
 
 
 @callback(

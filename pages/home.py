@@ -50,7 +50,8 @@ def _is_busy(steps: list[Job]) -> bool:
 
 
 def _signature(found: list[SaeSet]) -> list[Any]:
-    return [[one.id, [[row.sae, row.state, row.store] for row in one.rows]] for one in found]
+    sets: list[Any] = [[one.id, [[row.sae, row.state, row.store] for row in one.rows]] for one in found]
+    return [sets, context.workspace().playlist_names()]
 
 
 def _pipeline(steps: list[Job]) -> Any:
@@ -112,6 +113,10 @@ def _start(store: str, found: list[SaeSet]) -> Any:
                 urls.layers(several.id),
             )
         )
+    if playlists := context.workspace().playlist_names():
+        only = playlists[0] if len(playlists) == 1 else None
+        named = f"the playlist {only}" if only else plural(len(playlists), "playlist")
+        links.append(("present", "Present", f"Lead visitors through {named}, in large type.", urls.present(only)))
     return start_links(links)
 
 

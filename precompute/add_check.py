@@ -18,6 +18,7 @@ from precompute.add_place import Reading, take_shift
 from precompute.batches import plan_shards
 from precompute.formats import read_raw
 from precompute.formats.raw import Raw, fold
+from precompute.fvu import measure_sae
 from precompute.models import LoadedModel
 from precompute.progress import Progress
 from precompute.row_stages import RowStages
@@ -83,21 +84,12 @@ def suspicion(raw: Raw, reading: Reading, rows: Tensor) -> str:
     return f" It looks as if {found.fault}: FVU {found.after:.3g} without that fault; {remedy}."
 
 
-@torch.no_grad()
 def check(sae: Sae, stages: RowStages, rows: Tensor, scale: float | None = None) -> Check:
     """Raises BadInput where the SAE reads rows of another width."""
     if rows.shape[1] != sae.d_in:
         raise BadInput(f"it reads rows of {sae.d_in:,} values, and {rows.shape[1]:,} come out of the model there")
-    residual = 0.0
-    active = 0
-    for part in rows.split(ENCODED_ROWS):
-        prepared, codes, rebuilt = stages.code(sae, part)
-        residual += float((rebuilt - prepared).double().square().sum())
-        active += len(codes.indices)
-    everything = stages.prepare(rows).double()
-    deviation = float((everything - everything.mean(0)).square().sum())
-    fvu = residual / deviation if deviation > 0 else float("inf")
-    return Check(fvu, active / len(rows), len(rows), scale)
+    found = measure_sae(sae, rows.split(ENCODED_ROWS), stages)
+    return Check(found.fvu, found.l0, found.rows, scale)
 
 
 def implausible(found: Check, d_sae: int, published_l0: float | None) -> str | None:

@@ -13,9 +13,9 @@ import torch
 
 from loaders.errors import BadInput
 from precompute.add_sources import Found
-from precompute.formats import dictionary_learning, gemma_scope, saelens, sparsify
+from precompute.formats import dictionary_learning, format_of, gemma_scope, saelens, sparsify
 from precompute.formats.raw import read_json, read_safetensors, read_sidecar
-from precompute.row_stages import KEY, LAYER_NORM, NORM_RESCALE, RowStages
+from precompute.row_stages import KEY, ROW_NORMS, RowStages
 
 PROCESSING = ("center_writing_weights", "fold_ln", "fold_value_biases")
 HARMLESS = ("center_unembed", "n_devices", "device", "device_map", "dtype", "torch_dtype", "default_prepend_bos")
@@ -47,7 +47,7 @@ class Conventions:
     prepend_bos: bool | None = None  # None: as the model's tokenizer does it
     context_size: int | None = None
     processing: frozenset[str] = frozenset()  # of PROCESSING, done to the model's weights before the SAE was trained
-    row_norm: str | None = None  # NORM_RESCALE or LAYER_NORM
+    row_norm: str | None = None  # of ROW_NORMS
     owes_scale: bool = False  # rows are scaled by a constant that the files do not hold
     l0: float | None = None  # active latents per token, as published
     stages: tuple[dict[str, Any], ...] | None = None  # of an SAE that was added to a workspace before
@@ -56,17 +56,13 @@ class Conventions:
 
 def read_conventions(found: Found) -> Conventions:
     """Raises BadInput for transcoders and for conventions that Loupe does not compute."""
-    for module, read in (
-        (saelens, _saelens),
-        (gemma_scope, _gemma_scope),
-        (sparsify, _sparsify),
-        (dictionary_learning, _dictionary_learning),
-    ):
-        if module.is_it(found.path):
-            return _with_sidecar(read(found))
-    raise BadInput(
-        f"'{found.path}' holds the weights of an SAE, but no config that says which kind. Get it again, whole."
-    )
+    readers = {
+        saelens.NAME: _saelens,
+        gemma_scope.NAME: _gemma_scope,
+        sparsify.NAME: _sparsify,
+        dictionary_learning.NAME: _dictionary_learning,
+    }
+    return _with_sidecar(readers[format_of(found.path)](found))
 
 
 def _with_sidecar(said: Conventions) -> Conventions:
@@ -76,25 +72,22 @@ def _with_sidecar(said: Conventions) -> Conventions:
         said,
         model=_text(kept.get("model_name")) or said.model,
         hook=_text(kept.get("hook_name")) or said.hook,
-        stages=tuple(RowStages.of(kept).stages) if kept.get(KEY) else said.stages,
+        stages=tuple(RowStages.of(kept).stages) if KEY in kept else said.stages,
     )
 
 
 @contextmanager
 def as_plain_checkpoint(conventions: Conventions) -> Iterator[Path]:
-    """A folder whose SAE reads plain rows: the checkpoint's own, or, of SAELens, one with the config that is left when
-    reshaping and row norms are done outside of the SAE; its weights are links."""
+    """A folder with the checkpoint: its own, or, of SAELens, one with the config that its release and version 6 make of it;
+    its tensors are links."""
     if not conventions.cfg:
         yield conventions.found.path
         return
     with TemporaryDirectory(prefix="loupe-add-") as directory:
-        for name in (saelens.WEIGHTS, saelens.SCALER):
+        for name in (saelens.WEIGHTS, saelens.SCALER, saelens.WHITENING):
             if (conventions.found.path / name).is_file():
                 Path(directory, name).symlink_to((conventions.found.path / name).resolve())
-        cfg = {**conventions.cfg, "reshape_activations": "none"}
-        if conventions.row_norm:
-            cfg["normalize_activations"] = "none"
-        Path(directory, "cfg.json").write_text(json.dumps(cfg))
+        Path(directory, "cfg.json").write_text(json.dumps(conventions.cfg))
         yield Path(directory)
 
 
@@ -126,7 +119,7 @@ def _saelens(found: Found) -> Conventions:
     about: dict[str, Any] = cfg["metadata"]
     _refuse_other_kinds(found, cfg, about)
     norm = cfg.get("normalize_activations") or "none"
-    if norm not in ("none", "expected_average_only_in", NORM_RESCALE, LAYER_NORM):
+    if norm not in ("none", "expected_average_only_in", "covariance_whitening", *ROW_NORMS):
         raise BadInput(f"'{_title(found)}' normalises its rows by '{norm}', which Loupe does not compute.")
     scaler = read_json(found.path / saelens.SCALER) if (found.path / saelens.SCALER).is_file() else {}
     reads_lens = (about.get("model_class_name") or TRANSFORMER_LENS) == TRANSFORMER_LENS
@@ -137,10 +130,10 @@ def _saelens(found: Found) -> Conventions:
         prepend_bos=_flag(about.get("prepend_bos")),
         context_size=_count(about.get("context_size")),
         processing=_processing(found, about) if reads_lens else frozenset(),
-        row_norm=norm if norm in (NORM_RESCALE, LAYER_NORM) else None,
+        row_norm=norm if norm in ROW_NORMS else None,
         owes_scale=norm == "expected_average_only_in" and not isinstance(scaler.get("scaling_factor"), int | float),
         l0=_published_l0(found.path, cfg),
-        stages=tuple(RowStages.of(about).stages) if about.get(KEY) else None,
+        stages=tuple(RowStages.of(about).stages) if KEY in about else None,
         cfg=cfg,
     )
 

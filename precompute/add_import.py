@@ -1,7 +1,5 @@
 """Put a checked SAE into the workspace, with everything that its conventions say, in one rename."""
 
-import hashlib
-import json
 import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,8 +17,7 @@ from precompute.models import LoadedModel
 from precompute.publish import write_json
 from precompute.row_stages import KEY
 from precompute.sae_files import load_sae, write_sae
-
-ORIGIN = "origin"  # in the SAE's metadata: where it came from, and what it was called there
+from precompute.sae_origin import ORIGIN
 
 
 class Origin(NamedTuple):
@@ -97,7 +94,7 @@ def _origin(conventions: Conventions, reading: Reading, reference: str) -> dict[
         "reference": reference,
         "name": conventions.found.name,
         "model": conventions.model,
-        "hook": conventions.hook,
+        "hook": reading.name,
         "processing": sorted(conventions.processing),
         "sha256": file_sha256(weights.resolve()),
         "reads": reading.place.hook,
@@ -111,8 +108,6 @@ def _describe(directory: Path, about: dict[str, Any], loaded: LoadedModel, set_i
     cfg = SaeRecord.open(directory).cfg
     metadata = cfg["metadata"]
     fingerprints = {"model": loaded.fingerprint, **metadata["fingerprints"]}
-    if about[KEY]:
-        stages = json.dumps(about[KEY], sort_keys=True)
-        fingerprints["sae"] = hashlib.sha256(f"{fingerprints['sae']} {stages}".encode()).hexdigest()
     cfg["metadata"] = {**metadata, **about, "model_name": loaded.name, "set": set_id, "fingerprints": fingerprints}
+    fingerprints["sae"] = SaeRecord(directory, cfg).fingerprint()
     write_json(directory / "cfg.json", cfg)

@@ -14,11 +14,15 @@ from precompute.saes.sae import Sae
 
 
 class Reading(NamedTuple):
-    """`shift` [width], where there is one, is taken from the rows before anything else: value biases folded away."""
+    """`shift` [width], where there is one, is taken from the rows before anything else: value biases folded away.
+
+    `name`: the hook point in the words of the SAE's metadata, or of the user.
+    """
 
     place: Place
     stages: list[dict[str, Any]]
     shift: Tensor | None
+    name: str
 
 
 def plan_reading(model: nn.Module, conventions: Conventions, hook: str | None = None) -> Reading:
@@ -32,7 +36,7 @@ def plan_reading(model: nn.Module, conventions: Conventions, hook: str | None = 
     done = conventions.processing
     place = translate(model, name, "fold_ln" in done)
     if conventions.stages is not None:
-        return Reading(place, list(conventions.stages), None)
+        return Reading(place, list(conventions.stages), None, name)
     stages: list[dict[str, Any]] = []
     if place.norm is not None:
         stages.append(_standardise(model.get_submodule(place.norm)))
@@ -46,7 +50,7 @@ def plan_reading(model: nn.Module, conventions: Conventions, hook: str | None = 
                 " compute together."
             )
         stages.append({"stage": conventions.row_norm})
-    return Reading(place, stages, shift)
+    return Reading(place, stages, shift, name)
 
 
 def take_shift(sae: Sae, shift: Tensor | None) -> Sae:

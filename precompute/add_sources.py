@@ -15,7 +15,14 @@ from loaders.errors import BadInput
 from precompute.sae_releases import find_published
 
 WEIGHTS = ("sae_weights.safetensors", "params.npz", "sae.safetensors", "ae.pt")
-BESIDE = ("cfg.json", "config.json", "activation_scaler.json", "sparsity.safetensors", "loupe.json")
+BESIDE = (
+    "cfg.json",
+    "config.json",
+    "activation_scaler.json",
+    "activation_whitening.safetensors",
+    "sparsity.safetensors",
+    "loupe.json",
+)
 MOST = 64  # SAEs in one set
 TIMEOUT = 20  # seconds that the hub has for its list of files
 UNREACHABLE = (OSError, ValueError, HfHubHTTPError, httpx2.HTTPError)

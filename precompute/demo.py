@@ -77,7 +77,7 @@ def grammar_tasks(workspace: Workspace, catalog: Catalog) -> list[Task]:
 
 
 def grammar_config(model: Path) -> build.Config:
-    """Four layers of the causal model; more steps or a larger rate leave features dead, as its inputs are few."""
+    """Four layers of the causal model; fewer steps, or another rate, leave more features dead, as its inputs are few."""
     return build.Config(
         model=str(model),
         hooks=GRAMMAR_HOOKS,
@@ -86,8 +86,8 @@ def grammar_config(model: Path) -> build.Config:
         set_id=grammar_model.MODEL_ID,
         k=16,
         expansion=4,
-        steps=(400,),
+        steps=(800,),
         batch=1024,
-        lr=2e-3,
+        lr=1e-3,
         shared_basis=True,
     )

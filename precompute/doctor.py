@@ -13,6 +13,7 @@ from loaders.errors import BadInput
 from precompute.formats import read_raw
 from precompute.formats.raw import Raw, fold
 from precompute.fvu import measure_sae
+from precompute.row_stages import RowStages
 from precompute.saes.sae import Sae
 from precompute.suspects import ENCODED, convict
 
@@ -79,6 +80,8 @@ def _to_fold(raw: Raw) -> Iterator[str]:
         yield "rows are whitened first; import folds that into the weights"
     if raw.unit_rows:
         yield "codes count in the decoder's norms; import folds those into the encoder"
+    if stages := RowStages.of(raw.metadata).stages:
+        yield f"rows go through {', '.join(stage['stage'] for stage in stages)} before the SAE"
     if left_out := [name for name in raw.unused if name not in DECIDE]:
         yield f"{', '.join(left_out)} of the file {'is' if len(left_out) == 1 else 'are'} not read"
 
@@ -97,8 +100,8 @@ def _of_tensors(raw: Raw) -> Iterator[str]:
             )
         if not tensor.is_floating_point():
             yield f"{name} holds {tensor.dtype}, wanted floating point numbers"
-        if not bool(torch.isfinite(tensor).all()):
-            yield f"{name} holds {int((~torch.isfinite(tensor)).sum()):,} values that are not finite"
+        if infinite := int((~torch.isfinite(tensor.float())).sum()):  # of eight bits no number can be asked
+            yield f"{name} holds {infinite:,} values that are not finite"
     if deciding := [name for name in raw.unused if name in DECIDE]:
         yield f"the file holds {', '.join(deciding)}, which a {raw.architecture} SAE does not read: another architecture?"
     if sentence := raw.disagreement():
@@ -148,9 +151,10 @@ def _of_rows(raw: Raw, sae: Sae, rows: Tensor, report: Report) -> Iterator[str]:
     if not bool(torch.isfinite(rows).all()) or bool((rows == rows[0]).all()):
         yield "the activations given are all alike, or not finite: nothing can be measured on them"
         return
-    found = measure_sae(sae, rows.split(ENCODED))
+    stages = RowStages.of(raw.metadata)
+    found = measure_sae(sae, rows.split(ENCODED), stages)
     report.measured = {"fvu": found.fvu, "l0": found.l0, "rows": found.rows}
-    conviction = convict(raw, sae, rows) if found.fvu > POOR else None
+    conviction = convict(raw, sae, stages.enter(stages.prepare(rows))[0]) if found.fvu > POOR else None
     if conviction is not None:
         yield (
             f"{conviction.fault}: FVU falls from {conviction.before:.3f} to {conviction.after:.3f} without that;"

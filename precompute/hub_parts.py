@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 from loaders.errors import BadInput, StoreDamaged
-from loaders.faults import file_faults, sae_fingerprint
+from loaders.faults import file_faults
 from loaders.hub_presence import stated_fingerprint
 from loaders.hub_schema import SAE_FILE, Content, File, is_shareable
 from loaders.manifest import NAME, file_sha256, read_manifest
@@ -135,7 +135,7 @@ def _sae(directory: Path, advance: Advance) -> Part:
     if stated_fingerprint(record.cfg, "saes") is None:
         raise StoreDamaged(f"SAE '{record.id}' states no fingerprint of itself. Import or train it again.")
     has_weights = (directory / WEIGHTS).exists()
-    if has_weights and sae_fingerprint(record) != stated_fingerprint(record.cfg, "saes"):
+    if has_weights and record.fingerprint() != stated_fingerprint(record.cfg, "saes"):
         raise StoreDamaged(f"The weights or settings of SAE '{record.id}' were altered: their fingerprint differs.")
     shared, sources = without_places(record.cfg), []
     for name, path in _sae_files(directory):

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from loaders.csc import CscLoader
 from loaders.dataset import Dataset
 from loaders.errors import LoupeError, StoreDamaged
-from loaders.faults import sae_fingerprint
 from loaders.hub_presence import fingerprint_of
 from loaders.hub_schema import Artifact, Content
 from loaders.layers import LayerSet
@@ -50,7 +49,7 @@ def _require_sae(arrived: Arrived) -> None:
     record = SaeRecord.open(arrived.directory)
     stated = record.metadata["fingerprints"]["sae"]
     has_weights = (arrived.directory / "sae_weights.safetensors").exists()
-    if stated != arrived.content.fingerprint or (has_weights and sae_fingerprint(record) != stated):
+    if stated != arrived.content.fingerprint or (has_weights and record.fingerprint() != stated):
         raise ValueError("its weights or settings do not have the fingerprint that it states.")
 
 

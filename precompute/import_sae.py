@@ -11,6 +11,7 @@ from precompute.disk import require_space
 from precompute.formats import read_raw
 from precompute.formats.raw import fold
 from precompute.sae_files import write_sae
+from precompute.sae_origin import hook_here
 
 UNKNOWN = "unknown"
 KEPT = ("training", "quality", "fingerprints")  # objects of a workspace's own metadata
@@ -63,13 +64,14 @@ def _metadata(config: Config, said: dict[str, Any], format_name: str) -> dict[st
     if config.model_id is not None and config.model_id != said.get("model_id"):
         fingerprints = {}  # of another model than the one that is named now
     index = config.layer_index if config.layer_index is not None else said.get("layer_index")
+    texts = {key: value for key, value in said.items() if isinstance(value, str)}
     return {
         **said,
         **objects,
-        "model_name": said.get("model_name") or config.model_id or UNKNOWN,
-        "model_id": config.model_id or said.get("model_id") or UNKNOWN,
-        "hook_name": config.hook or said.get("hook_name") or UNKNOWN,
-        "set": config.set_id or said.get("set"),
+        "model_name": texts.get("model_name") or config.model_id or UNKNOWN,
+        "model_id": config.model_id or texts.get("model_id") or UNKNOWN,
+        "hook_name": config.hook or hook_here(said) or UNKNOWN,
+        "set": config.set_id or texts.get("set"),
         "layer_index": index if isinstance(index, int) else 0,
         "imported": {"format": format_name, **({"scale": config.scale} if config.scale is not None else {})},
         "fingerprints": fingerprints,

@@ -18,8 +18,8 @@ from precompute.hooks import capture_outputs
 from precompute.models import LoadedModel
 from precompute.progress import Progress
 from precompute.publish import write_json
-from precompute.saes import INFERENCE
-from precompute.saes.sae import Sae, decode
+from precompute.row_stages import RowStages
+from precompute.saes.sae import Sae
 from precompute.splice import find_hook, require_width, spliced
 
 NAME = "loss_recovered.json"
@@ -66,12 +66,13 @@ def measure_loss_recovered(
     contexts: npt.NDArray[np.integer] | None = None,
     batch_tokens: int = 1024,
     progress: Progress | None = None,
+    stages: RowStages | None = None,
 ) -> LossRecovered | None:
     """Measure on the given contexts, else on all held-out ones; None for a model without an output head.
 
     Only samples are replaced: special and padding tokens pass as they are. Sums are float64. The SAE runs on the CPU in
-    float32, the model where and in what it was loaded. Two passes over the contexts, four runs of the model in all;
-    memory is bounded by `batch_tokens` (padding included) times the vocabulary. Raises BadInput for an unknown hook
+    float32, behind its `stages`, the model where and in what it was loaded. Two passes over the contexts, four runs of the
+    model in all; memory is bounded by `batch_tokens` (padding included) times the vocabulary. Raises BadInput for an unknown hook
     point, one of another width than the SAE's, and where nothing is held out.
     """
     if not loaded.has_unembedding:
@@ -96,7 +97,7 @@ def measure_loss_recovered(
             )
         mean = (total / samples).float()
         ways: dict[str, Callable[[Tensor], Tensor]] = {
-            "spliced": lambda rows: reconstruct(sae, rows),
+            "spliced": lambda rows: reconstruct(sae, rows, stages),
             "zero": torch.zeros_like,
             "mean": lambda rows: mean.expand_as(rows),
         }
@@ -122,10 +123,10 @@ def held_out_contexts(dataset: Dataset, most: int | None = None) -> npt.NDArray[
     return found
 
 
-def reconstruct(sae: Sae, rows: Tensor) -> Tensor:
-    """What the SAE makes of rows [n, d_in]: float32, encoded in parts."""
-    encode = INFERENCE[sae.architecture].encode_sparse
-    return torch.cat([decode(sae, encode(sae, part)) for part in rows.split(ENCODED_ROWS)])
+def reconstruct(sae: Sae, rows: Tensor, stages: RowStages | None = None) -> Tensor:
+    """What the SAE makes of captured rows [n, d_in], which go through `stages` first: float32, encoded in parts."""
+    read = stages or RowStages()
+    return torch.cat([read.code(sae, part).rebuilt for part in rows.split(ENCODED_ROWS)])
 
 
 def keep(directory: Path, found: LossRecovered, about: dict[str, Any]) -> None:

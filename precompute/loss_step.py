@@ -10,6 +10,7 @@ from precompute.capture import check_dataset
 from precompute.loss_recovered import held_out_contexts, keep, measure_loss_recovered
 from precompute.models import load_model
 from precompute.progress import Progress
+from precompute.row_stages import STANDARDISE, RowStages
 from precompute.sae_files import load_sae
 
 
@@ -53,6 +54,9 @@ def run(config: Config, workspace: Workspace, progress: Progress) -> dict[str, A
         name = str(workspace.models_dir() / name)
     dataset = workspace.dataset(_named(config.dataset, about.get("dataset"), "--dataset", config.sae))
     hook = _named(config.hook, about.get("hook_name"), "--hook", config.sae)
+    stages = RowStages.of(about)
+    if any(stage["stage"] == STANDARDISE for stage in stages.stages):
+        raise BadInput(f"SAE '{config.sae}' rebuilds standardised rows, which cannot be put back into the model.")
     contexts = held_out_contexts(dataset, config.contexts)
     loaded = load_model(name, config.device, config.dtype, config.trust_remote_code)
     known = about.get("fingerprints") or {}
@@ -61,7 +65,7 @@ def run(config: Config, workspace: Workspace, progress: Progress) -> dict[str, A
             f"SAE '{config.sae}' belongs to another model than '{loaded.model_id}' (other weights). Name its own: --model."
         )
     check_dataset(dataset, loaded)
-    found = measure_loss_recovered(loaded, hook, sae, dataset, contexts, config.batch_tokens, progress)
+    found = measure_loss_recovered(loaded, hook, sae, dataset, contexts, config.batch_tokens, progress, stages)
     if found is None:
         return None
     measured = {

@@ -14,8 +14,8 @@ from loaders.errors import BadInput
 class Processes:
     """This process's place among all, and what they tell each other; gloo between CPUs, NCCL between CUDA devices."""
 
-    def __init__(self, rank: int = 0, size: int = 1) -> None:
-        self.rank, self.size = rank, size
+    def __init__(self, rank: int = 0, size: int = 1, device: str = "cpu") -> None:
+        self.rank, self.size, self.device = rank, size, device  # where tensors must lie to be handed on
 
     @property
     def is_first(self) -> bool:
@@ -40,16 +40,32 @@ class Processes:
         dist.all_reduce(fired, op=dist.ReduceOp.MAX)
 
     def gather(self, own: Tensor) -> Tensor:
-        """`own` [n] of every process, one after the other; all are equally long."""
-        parts = [torch.empty_like(own) for _ in range(self.size)]
-        dist.all_gather(parts, own.contiguous())
-        return torch.cat(parts)
+        """`own` [n, ...] of every process, one after the other; all are equally long."""
+        if self.size == 1:
+            return own
+        sent = own.to(self.device).contiguous()
+        parts = [torch.empty_like(sent) for _ in range(self.size)]
+        dist.all_gather(parts, sent)
+        return torch.cat(parts).to(own.device)
 
-    def from_first(self, own: Tensor) -> Tensor:
-        """What the first process holds, in place of each other's `own` of the same shape."""
-        if self.size > 1:
-            dist.broadcast(own, 0)
-        return own
+    def exchange(self, rows: Tensor, outgoing: list[int], incoming: list[int]) -> Tensor:
+        """Hand the next `outgoing[i]` of `rows` [n, width] to process i; returns what they hand to this one, one process's
+        after the other's."""
+        sent = rows.to(self.device).contiguous()
+        arrived = sent.new_empty(sum(incoming), rows.shape[1])
+        dist.all_to_all_single(arrived, sent, incoming, outgoing)
+        return arrived.to(rows.device)
+
+    def take(self, own: Tensor, places: Tensor) -> Tensor:
+        """Rows `places` [n] of all `own` [rows, width], one process's after the other's, as every process sees them."""
+        if self.size == 1:
+            return own[places]
+        places = places - self.rank * len(own)
+        is_own = (places >= 0) & (places < len(own))
+        found = own.new_zeros(len(places), own.shape[1])
+        found[is_own] = own[places[is_own]]
+        dist.all_reduce(found)  # one summand is no zero: exact
+        return found
 
     def wait(self) -> None:
         """Go on when all have come here."""
@@ -66,10 +82,11 @@ def started_by_torchrun(device: str) -> Iterator[Processes]:
         return
     if device not in ("cpu", "cuda"):
         raise BadInput(f"{size} processes share a run on cpu or cuda, one device each: found device '{device}'.")
+    own = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if device == "cuda" else device
     if device == "cuda":
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(own)
     dist.init_process_group("nccl" if device == "cuda" else "gloo")
     try:
-        yield Processes(dist.get_rank(), size)
+        yield Processes(dist.get_rank(), size, own)
     finally:
         dist.destroy_process_group()

@@ -1,6 +1,5 @@
 """Publish a store: list every file with size and sha256 in a manifest that is swapped in atomically, last."""
 
-import hashlib
 import json
 import os
 import sys
@@ -14,8 +13,9 @@ import pyarrow.parquet as pq
 
 from loaders.csc import CscLoader
 from loaders.errors import BadInput, StoreDamaged
-from loaders.manifest import NAME, file_sha256, is_published, read_manifest
+from loaders.manifest import NAME, combined_sha256, file_sha256, is_published, read_manifest
 from loaders.raw import open_group_attributes, open_raw
+from loaders.sae import STAGES
 from loaders.schema import GROUPED_TABLES, PARQUET_TABLES, SCHEMA_VERSION
 from loaders.seal import KEY as SEAL
 from loaders.seal import is_intact, sealed
@@ -84,7 +84,7 @@ def _describe(store_id: str, workspace: Workspace) -> dict[str, Any]:
         "layer_index": sae.metadata["layer_index"],
         "has_weights": has_weights(sae),
         **({"conversion": harvest["conversion"]} if "conversion" in harvest else {}),
-        **({"input_stages": sae.metadata["input_stages"]} if sae.metadata.get("input_stages") else {}),
+        **({STAGES: sae.metadata[STAGES]} if sae.metadata.get(STAGES) else {}),
         "fingerprints": {**fingerprints, "dataset": dataset.fingerprint},
         "quality": {**sae.metadata["quality"], **harvest["quality"]},
         "seed": sae.metadata.get("seed"),
@@ -115,12 +115,6 @@ def list_files(directory: Path, known: dict[str, dict[str, Any]]) -> dict[str, d
         else:
             files[name] = {"bytes": status.st_size, "sha256": file_sha256(path), "mtime_ns": status.st_mtime_ns}
     return files
-
-
-def combined_sha256(files: dict[str, dict[str, Any]]) -> str:
-    """One fingerprint of many files: sha256 over their sorted names and hashes."""
-    lines = "".join(f"{name} {files[name]['sha256']}\n" for name in sorted(files))
-    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def publish(store_dir: Path, fields: dict[str, Any] | None, tables: list[str]) -> dict[str, Any]:

@@ -11,13 +11,24 @@ from typing import Any, NamedTuple
 from loaders.errors import BadInput, LoupeError, StoreDamaged, StoreNotFound
 from loaders.faults import file_faults, read_leniently
 from loaders.manifest import NAME, is_published
-from loaders.usage import PARTS, REMOVED, Leftover, children, is_leftover, leftovers, tree_bytes, unpublished_stores
+from loaders.usage import (
+    ADVICE,
+    PARTS,
+    REMOVED,
+    Leftover,
+    advice_files,
+    children,
+    is_leftover,
+    leftovers,
+    tree_bytes,
+    unpublished_stores,
+)
 from loaders.workspace import Workspace
 from precompute.publish import withdraw
 
-DEPTHS = {"stores": (2, 2), "datasets": (2, 2), "saes": (2, 2), "layers": (2, 2), "activations": (2, 4)}
+DEPTHS = {**dict.fromkeys(("stores", "datasets", "saes", "layers", ADVICE), (2, 2)), "activations": (2, 4)}
 """Parts that a name may have, from kind to id; activations are named by model, dataset and hook point, or any prefix."""
-ORDER = ("layers", "stores", "activations", "saes", "datasets")
+ORDER = (ADVICE, "layers", "stores", "activations", "saes", "datasets")
 """What depends on others goes first."""
 BATCHES = next(folder for folder, part in PARTS.items() if part == "batches")
 
@@ -27,7 +38,7 @@ class StillNeeded(LoupeError):
 
 
 class Found(NamedTuple):
-    """Something to remove: its name as `kind/id`, its directory and its size."""
+    """Something to remove: its name as `kind/id`, its directory (a recommendation's file) and its size."""
 
     name: str
     directory: Path
@@ -36,7 +47,8 @@ class Found(NamedTuple):
 
 def find(workspace: Workspace, names: list[str]) -> list[Found]:
     """What the names stand for, as they lie in the workspace: `stores/<id>`, `datasets/<id>`, `saes/<id>`,
-    `layers/<set>`, `activations/<model>[/<dataset>[/<hook>]]`.
+    `layers/<set>`, `advice/<model>@<dataset>`, `activations/<model>[/<dataset>[/<hook>]]`. With a dataset go the
+    recommendations that were measured on it.
 
     Raises BadInput for what is no such name, StoreNotFound for what is not there.
     """
@@ -47,14 +59,24 @@ def find(workspace: Workspace, names: list[str]) -> list[Found]:
         if not least <= 1 + len(parts) <= most or any(part.startswith(".") or not part for part in parts):
             raise BadInput(
                 f"'{name[:120]}' names nothing that can be removed. Wanted stores/<id>, datasets/<id>, saes/<id>,"
-                " layers/<set> or activations/<model>/<dataset>/<hook>."
+                " layers/<set>, advice/<model>@<dataset> or activations/<model>/<dataset>/<hook>."
             )
-        directory = workspace.root.joinpath(kind, *parts)
-        if not directory.is_dir() or directory.is_symlink():
-            there = ", ".join(path.name for path in children(directory.parent)) or "nothing"
-            raise StoreNotFound(f"There is no '{name[:120]}' in this workspace (there: {there}).")
-        found.append(Found(name, directory, tree_bytes(directory)))
-    return found
+        there = advice_files(workspace.root) if kind == ADVICE else children(workspace.root.joinpath(kind, *parts[:-1]))
+        ids = {path.stem if kind == ADVICE else path.name: path for path in there}
+        if parts[-1] not in ids or ids[parts[-1]].is_symlink():
+            raise StoreNotFound(f"There is no '{name[:120]}' in this workspace (there: {', '.join(ids) or 'nothing'}).")
+        found.append(Found(name, ids[parts[-1]], tree_bytes(ids[parts[-1]])))
+    return found + _with_them(workspace, found)
+
+
+def _with_them(workspace: Workspace, found: list[Found]) -> list[Found]:
+    """The recommendations that go along, but for those that are named themselves."""
+    names, along = {each.name for each in found}, []
+    for path in advice_files(workspace.root):
+        name, dataset = f"{ADVICE}/{path.stem}", path.stem.partition("@")[2]
+        if f"datasets/{dataset}" in names and name not in names:
+            along.append(Found(name, path, tree_bytes(path)))
+    return along
 
 
 def dependents(workspace: Workspace, found: list[Found]) -> dict[str, list[str]]:

@@ -24,14 +24,14 @@ def begin_anew(
     """Point `features` [n] at what badly reconstructed rows of the batch still miss; their Adam moments restart.
 
     Rows are drawn with a probability proportional to their squared residual, each once, as by Bricken et al. (2023, "Towards
-    Monosemanticity", neuron resampling); `residual` [batch, d_in] is reconstruction - x, and of several processes the
-    first one draws. Encoder rows take the median norm of all, biases the values that they had
-    at the `first` step.
+    Monosemanticity", neuron resampling), from the whole batch: all processes draw the same, and `residual` [rows, d_in],
+    which is reconstruction - x, is of this one's share. Encoder rows take the median norm of all, biases the values that
+    they had at the `first` step.
     """
     generator = torch.Generator().manual_seed(seed)
-    weights = residual.square().sum(1).cpu()
+    weights = processes.gather(residual.square().sum(1)).cpu()
     chosen = torch.multinomial(weights, len(features), generator=generator)
-    directions = processes.from_first(normalize(-residual[chosen.to(residual.device)], dim=1))
+    directions = normalize(-processes.take(residual, chosen.to(residual.device)), dim=1)
     typical = torch.linalg.vector_norm(sae.w_enc, dim=1).median()
     values = {"w_enc": directions * typical, "w_dec": directions, **first}
     for name, weight in sae.parameters.items():

@@ -24,12 +24,14 @@ import torch
 from torch import Tensor
 
 from loaders.errors import BadInput
+from loaders.sae import STAGES
 from precompute.saes import INFERENCE
 from precompute.saes.sae import Active, Sae, decode
 
-KEY = "input_stages"  # in an SAE's metadata and a store's manifest
+KEY = STAGES  # in an SAE's metadata and a store's manifest
 CENTRE, STANDARDISE = "centre", "standardise"
 NORM_RESCALE, LAYER_NORM = "constant_norm_rescale", "layer_norm"
+ROW_NORMS = (NORM_RESCALE, LAYER_NORM)
 LAYER_NORM_EPS = 1e-5  # SAELens's
 Undo = Callable[[Tensor], Tensor]
 
@@ -48,7 +50,7 @@ class RowStages:
     def __init__(self, stages: Sequence[dict[str, Any]] = ()) -> None:
         self.stages = [dict(stage) if isinstance(stage, dict) else {"stage": stage} for stage in stages]
         for stage in self.stages:
-            if stage.get("stage") not in (CENTRE, STANDARDISE, NORM_RESCALE, LAYER_NORM):
+            if stage.get("stage") not in (CENTRE, STANDARDISE, *ROW_NORMS):
                 raise BadInput(
                     f"The SAE wants its rows to go through '{stage.get('stage')}', which this version does not compute."
                     " Update Loupe, or bring the SAE again."
@@ -80,7 +82,7 @@ class RowStages:
             if stage["stage"] == NORM_RESCALE:
                 factor = rows.shape[1] ** 0.5 / rows.norm(dim=1, keepdim=True)
                 rows = rows * factor
-                way_back.append((1 / factor, torch.zeros(1)))
+                way_back.append((1 / factor, torch.zeros(())))
             elif stage["stage"] == LAYER_NORM:
                 mean = rows.mean(1, keepdim=True)
                 std = (rows - mean).std(1, keepdim=True)

@@ -1,10 +1,11 @@
 """What training reads: rows as (x - mean) * scale in a seeded order, the held-out ones kept apart."""
 
-from collections.abc import Iterator
 from typing import Protocol
 
 import torch
 from torch import Tensor
+
+from precompute.processes import Processes
 
 SAMPLE_ROWS = (
     8_192  # rows kept at hand: of training ones for thresholds, of held-out ones for figures while training runs
@@ -24,14 +25,12 @@ class Rows(Protocol):
     fingerprints: dict[str, str]  # of model and dataset
     held_out_rows: int
     sample: Tensor  # normalised training rows
-    checked: Tensor  # held-out rows in the model's own units: a fixed subset drawn with the seed
+    checked: (
+        Tensor  # held-out rows in the model's own units: a fixed subset drawn with the seed; the first process has it
+    )
 
     def batch(self, step: int, part: int = 0, parts: int = 1) -> Tensor:
         """Normalised rows of step 0, 1, ...: the `part`-th of `parts` equal shares, [batch / parts, width]."""
-        ...
-
-    def held_out(self) -> Iterator[Tensor]:
-        """All held-out rows in the model's own units, a block at a time."""
         ...
 
 
@@ -50,6 +49,12 @@ class Moments:
         self.count += len(rows)
         self.total += rows.sum(0, dtype=torch.float64)
         self.squares += float(rows.double().square().sum())
+
+    def join(self, processes: Processes) -> None:
+        """Count what all processes have seen."""
+        own = torch.cat([torch.tensor([self.count, self.squares], dtype=torch.float64), self.total])
+        joined = processes.gather(own).view(processes.size, -1).sum(0)
+        self.count, self.squares, self.total = int(joined[0]), float(joined[1]), joined[2:]
 
     def normalisation(self) -> tuple[Tensor, float] | None:
         """Mean [width] and the scale that makes E|x|^2 = width; None for rows that are not finite or all alike."""

@@ -24,8 +24,9 @@ from precompute.formats import read_raw
 from precompute.formats.raw import fold
 from precompute.loss_recovered import NAME as LOSS_RECOVERED
 from precompute.loss_recovered import reconstruct
+from precompute.row_stages import RowStages
 from precompute.run_bounds import Bounds
-from precompute.sae_files import load_sae, sae_fingerprint
+from precompute.sae_files import load_sae
 
 COMPARED_ROWS = 2_048
 TOLERANCE = 1e-5
@@ -192,14 +193,13 @@ def _export(workspace: Workspace, record: SaeRecord) -> Iterator[Check]:
     if record.cfg.get("architecture") == FOREIGN:
         yield _unknown("export", TOLERANCE, True, "only its activations are known, no weights")
         return
-    settings = {key: value for key, value in record.cfg.items() if key not in ("device", "metadata")}
     try:
-        found = sae_fingerprint({name: torch.from_numpy(part) for name, part in record.tensors.items()}, settings)
+        found = record.fingerprint()
         sae, _ = load_sae(record.directory)
         with tempfile.TemporaryDirectory(prefix="loupe-export-") as folder:
             again = fold(read_raw(export_sae(workspace, record.id, "saelens", Path(folder) / "sae")))
             rows, kind = _rows(workspace, record, sae.d_in)
-            one, other = reconstruct(sae, rows), reconstruct(again, rows)
+            one, other = (reconstruct(one, rows, RowStages.of(one.extra)) for one in (sae, again))
     except LoupeError as error:
         yield Check("export", False, None, TOLERANCE, True, str(error))
         return

@@ -19,10 +19,11 @@ class RunRecord:
         self.failure: str | None = None
         self.is_complete = False  # its SAE is written; what fails later is another run's
 
-    def update(self, step: int, metrics: dict[str, Any]) -> None:
+    def update(self, step: int, metrics: dict[str, Any], is_logged: bool = False) -> None:
+        """`is_logged`: these metrics are a row of metrics.jsonl, which the catalog keeps too."""
         self.metrics = {**self.metrics, **metrics}
         if self.catalog:
-            update_run(self.catalog, self.run, step, self.metrics)
+            update_run(self.catalog, self.run, step, self.metrics, row=metrics if is_logged else None)
 
     def fail(self, message: str) -> None:
         """Let the run end as failed, whatever becomes of those that are trained with it."""

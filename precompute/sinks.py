@@ -15,6 +15,11 @@ WRITE_SECONDS = 0.5
 HEARTBEAT_SECONDS = 3
 
 
+def say(sentence: str) -> None:
+    """One sentence on stderr, above a bar that is being drawn there."""
+    tqdm.write(f"loupe: {sentence}", file=sys.stderr)
+
+
 class TerminalSink:
     """A bar with speed and ETA where stderr is a terminal; elsewhere a line at the start, the end and every 10 s."""
 

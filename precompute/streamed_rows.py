@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from loaders.dataset import Dataset
 from loaders.errors import BadInput
 from precompute.batches import Shard, locate_rows, pad, plan_batches
-from precompute.capture import check_dataset
+from precompute.capture import check_dataset, place_of
 from precompute.hooks import run_until_captured
-from precompute.models import LoadedModel, hook_points, resolve_hook
+from precompute.models import LoadedModel, hook_points
 from precompute.passes import Passes
+from precompute.processes import Processes
 from precompute.rows import SAMPLE_ROWS, Moments, normalise
 from precompute.training_rows import require_enough
 
@@ -26,18 +27,33 @@ class Stream:
     The contexts of an epoch come in a random order; consecutive ones whose samples just reach `buffer` rows fill it, and its
     rows are handed out in a random order. The plan follows from dataset, buffer and seed alone, so that a resumed run
     harvests only the buffer that it stands in. Special and padding tokens are no samples and never enter it.
+
+    Several processes make the passes over the model in turn, each its share, and hand each other the rows that they need:
+    all must ask for the same things in the same order. The passes are those of one process, and so are the rows.
     """
 
-    def __init__(self, loaded: LoadedModel, dataset: Dataset, hooks: tuple[str, ...], buffer: int, seed: int) -> None:
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        dataset: Dataset,
+        hooks: tuple[str, ...],
+        buffer: int,
+        seed: int,
+        processes: Processes | None = None,
+    ) -> None:
         """Raises BadInput for an unknown hook point and for a dataset that the model cannot read."""
         check_dataset(dataset, loaded)
-        known = {point.name: point.width for point in hook_points(loaded.model)}
-        for hook in hooks:
-            resolve_hook(loaded.model, hook)
-            if hook not in known:
+        self._modules = {hook: place_of(loaded.model, hook) for hook in hooks}
+        known = {
+            inputs: {point.name: point.width for point in hook_points(loaded.model, inputs=inputs)}
+            for inputs in {inputs for _, inputs in self._modules.values()}
+        }
+        for hook, (module, inputs) in self._modules.items():
+            if module not in known[inputs]:
                 raise BadInput(f"Hook point '{hook}' of model '{loaded.model_id}' has no hidden states to train on.")
-        self.widths = {hook: known[hook] for hook in dict.fromkeys(hooks)}
+        self.widths = {hook: known[inputs][module] for hook, (module, inputs) in self._modules.items()}
         self.loaded, self.dataset, self.seed = loaded, dataset, seed
+        self.processes = processes or Processes()
         self.fingerprints = {"model": loaded.fingerprint, "dataset": dataset.fingerprint}
         self._counts = np.diff(dataset.sample_offsets)
         is_held_out = dataset.held_out.astype(bool)
@@ -45,7 +61,8 @@ class Stream:
         self.train_rows = int(self._counts[self._train].sum())
         self.held_out_rows = int(self._counts[self._held_out].sum())
         self.buffer = buffer
-        self._held: tuple[tuple[int, int], dict[str, Tensor]] | None = None
+        self._held: tuple[tuple[int, int, int], dict[str, Tensor]] | None = None
+        self._checked: dict[str, Tensor] | None = None
         self._plans: dict[int, list[npt.NDArray[np.int64]]] = {}
 
     def locate(self, step: int, batch: int) -> tuple[int, int, int]:
@@ -59,24 +76,74 @@ class Stream:
                 step -= batches
             epoch += 1
 
-    def rows(self, epoch: int, number: int) -> dict[str, Tensor]:
-        """The buffer's rows by hook point, shuffled alike, in the model's own units; the last one asked for is kept."""
-        if self._held is None or self._held[0] != (epoch, number):
+    def batches(self, batch: int) -> int:
+        """How many whole batches the first buffer holds."""
+        return int(self._counts[self._plan(0)[0]].sum()) // batch
+
+    def rows(self, epoch: int, number: int, batch: int = 1) -> dict[str, Tensor]:
+        """The buffer's rows by hook point, shuffled alike, in the model's own units; the last one asked for is kept.
+
+        Of each batch of `batch` rows this process has its share; what is left at the end the first process has.
+        """
+        if self._held is None or self._held[0] != (epoch, number, batch):
             self._held = None  # before the next one is made: one buffer at a time is in memory
-            found = self.harvest(self._plan(epoch)[number])
-            order = torch.from_numpy(
-                np.random.default_rng([self.seed, 2, epoch, number]).permutation(self._size(found))
-            )
-            self._held = ((epoch, number), {hook: rows[order] for hook, rows in found.items()})
+            contexts = self._plan(epoch)[number]
+            order = np.random.default_rng([self.seed, 2, epoch, number]).permutation(self._counts[contexts].sum())
+            size, whole = self.processes.size, len(order) // batch * batch
+            wanted = list(order[:whole].reshape(-1, size, batch // size).swapaxes(0, 1).reshape(size, -1))
+            wanted[0] = np.concatenate([wanted[0], order[whole:]])
+            self._held = ((epoch, number, batch), self._collect(contexts, wanted))
         return self._held[1]
 
-    def held_out_contexts(self) -> Iterator[npt.NDArray[np.int64]]:
-        """All held-out contexts in a seeded order, some of at most SAMPLE_ROWS samples together at a time."""
-        contexts = np.random.default_rng([self.seed, 1]).permutation(self._held_out)
-        yield from _cut(contexts, self._counts, SAMPLE_ROWS)
+    def checked(self) -> dict[str, Tensor]:
+        """Rows of the first held-out contexts, for the first process."""
+        if self._checked is None:
+            self._checked = next(self.held_out())
+        return self._checked
 
-    def harvest(self, contexts: npt.NDArray[np.int64]) -> dict[str, Tensor]:
-        """Rows of the given contexts at every hook point, float32 [samples, width], by context and position."""
+    def held_out(self) -> Iterator[dict[str, Tensor]]:
+        """Rows of all held-out contexts in a seeded order, about SAMPLE_ROWS at a time, for the first process."""
+        contexts = np.random.default_rng([self.seed, 1]).permutation(self._held_out)
+        for some in _cut(contexts, self._counts, SAMPLE_ROWS):
+            nothing = [np.empty(0, np.int64)] * (self.processes.size - 1)
+            yield self._collect(some, [np.arange(self._counts[some].sum()), *nothing])
+
+    def _collect(self, contexts: npt.NDArray[np.int64], wanted: list[npt.NDArray[np.int64]]) -> dict[str, Tensor]:
+        """Of the contexts' rows by context and position those that each process wants: this one's, in its order."""
+        passes, rank, size = list(self._passes(contexts)), self.processes.rank, self.processes.size
+        reader = np.empty(len(self._counts), np.int64)  # the process that reads a context
+        for number, some in enumerate(passes):
+            reader[some] = number % size
+        found = self.harvest(contexts[reader[contexts] == rank], passes[rank::size])
+        if size == 1:
+            return {hook: found.pop(hook)[wanted[0]] for hook in list(found)}
+        reads = np.repeat(reader[contexts], self._counts[contexts])  # of each row
+        place = np.empty(len(reads), np.int64)  # among those of its process
+        for each in range(size):
+            place[reads == each] = np.arange((reads == each).sum())
+        given = [place[rows[reads[rows] == rank]] for rows in wanted]
+        incoming = np.bincount(reads[wanted[rank]], minlength=size).tolist()
+        order = np.argsort(reads[wanted[rank]], kind="stable")  # rows arrive by the process that read them
+        collected = {}
+        for hook in self.widths:
+            sent = found.pop(hook)[np.concatenate(given)]
+            arrived = self.processes.exchange(sent, [len(rows) for rows in given], incoming)
+            collected[hook] = torch.empty_like(arrived)
+            collected[hook][order] = arrived
+        return collected
+
+    def _passes(self, contexts: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
+        """The contexts of each pass over the model."""
+        lengths = np.diff(np.asarray(self.dataset.offsets))[contexts]
+        return (contexts[some] for some in plan_batches(lengths, BATCH_TOKENS))
+
+    def harvest(
+        self, contexts: npt.NDArray[np.int64], passes: list[npt.NDArray[np.int64]] | None = None
+    ) -> dict[str, Tensor]:
+        """Rows of the given contexts at every hook point, float32 [samples, width], by context and position.
+
+        `passes` names the contexts that the model reads together, where it is not all of them as they fit best.
+        """
         offsets = np.asarray(self.dataset.offsets)
         everything = Shard(0, 0, len(self._counts), 0, int(self.dataset.sample_offsets[-1]))
         place = np.zeros(len(self._counts) + 1, np.int64)  # of each given context's first row
@@ -84,21 +151,23 @@ class Stream:
         bounds = np.asarray(self.dataset.sample_offsets)
         total = int(self._counts[contexts].sum())
         filled = {hook: torch.empty(total, width) for hook, width in self.widths.items()}
+        received = {hook for hook, (_, inputs) in self._modules.items() if inputs}
 
         def read(model: nn.Module, batch: npt.NDArray[np.int64]) -> tuple[Tensor, dict[str, Tensor]]:
-            modules = {hook: model.get_submodule(hook) for hook in self.widths}
+            modules = {hook: model.get_submodule(module) for hook, (module, _) in self._modules.items()}
             tokens, mask = pad(self.dataset, offsets, batch)
             device = self.loaded.model.device
-            captured = run_until_captured(model, modules, input_ids=tokens.to(device), attention_mask=mask.to(device))
+            captured = run_until_captured(
+                model, modules, received, input_ids=tokens.to(device), attention_mask=mask.to(device)
+            )
             rows, of_context, positions = locate_rows(self.dataset, everything, offsets, batch)
             own = batch[of_context.numpy()]
             return torch.from_numpy(rows - bounds[own] + place[own]), {
                 hook: captured[hook][of_context, positions].float().cpu() for hook in self.widths
             }
 
-        plan = (contexts[some] for some in plan_batches(np.diff(offsets)[contexts], BATCH_TOKENS))
-        with Passes(self.loaded.model, read) as passes:
-            for rows, parts in passes.map(plan):
+        with Passes(self.loaded.model, read) as readers:
+            for rows, parts in readers.map(self._passes(contexts) if passes is None else passes):
                 for hook, part in parts.items():
                     filled[hook][rows] = part
         return filled
@@ -109,10 +178,6 @@ class Stream:
             order = np.random.default_rng([self.seed, 0, epoch]).permutation(self._train)
             self._plans[epoch] = list(_cut(order, self._counts, self.buffer))
         return self._plans[epoch]
-
-    @staticmethod
-    def _size(found: dict[str, Tensor]) -> int:
-        return len(next(iter(found.values())))
 
 
 class StreamedRows:
@@ -126,25 +191,32 @@ class StreamedRows:
         self._stream, self._hook, self._batch = stream, hook, batch
         self.width, self.fingerprints = stream.widths[hook], stream.fingerprints
         self.model_name, self.held_out_rows = stream.loaded.name, stream.held_out_rows
-        first = stream.rows(0, 0)[hook]
+        first = stream.rows(0, 0, batch)[hook]
         moments = Moments(self.width)
         moments.add(first)
+        moments.join(stream.processes)
         found = moments.normalisation()
         if found is None:
             raise BadInput(f"Hook point '{hook}' hands on rows that are not finite, or all alike. Choose another.")
         self.mean, self.scale = found
-        self.sample = normalise(first[:SAMPLE_ROWS].clone(), self.mean, self.scale)
-        self.checked = stream.harvest(next(stream.held_out_contexts()))[hook]
+        self.sample = normalise(self._first_rows(first), self.mean, self.scale)
+        self.checked = stream.checked()[hook]
+
+    def _first_rows(self, own: Tensor) -> Tensor:
+        """Rows of the first batches, SAMPLE_ROWS at most, of all processes; `own` are this one's."""
+        size = self._stream.processes.size
+        batches = min(-(-SAMPLE_ROWS // self._batch), self._stream.batches(self._batch))
+        shares = self._stream.processes.gather(own[: batches * self._batch // size])
+        whole = shares.view(size, batches, -1, self.width).transpose(0, 1).reshape(-1, self.width)
+        return whole[:SAMPLE_ROWS].clone()
 
     def batch(self, step: int, part: int = 0, parts: int = 1) -> Tensor:
-        """Rows left over at a buffer's end, fewer than a batch, are dropped."""
+        """Rows left over at a buffer's end, fewer than a batch, are dropped; several processes have one part each."""
         epoch, number, place = self._stream.locate(step, self._batch)
-        whole = self._stream.rows(epoch, number)[self._hook][place * self._batch :][: self._batch]
-        return normalise(whole.view(parts, -1, self.width)[part].clone(), self.mean, self.scale)
-
-    def held_out(self) -> Iterator[Tensor]:
-        for contexts in self._stream.held_out_contexts():
-            yield self._stream.harvest(contexts)[self._hook]
+        size = self._stream.processes.size
+        own = self._stream.rows(epoch, number, self._batch)[self._hook]
+        share = own[place * self._batch // size :][: self._batch // size].view(parts // size, -1, self.width)
+        return normalise(share[part % len(share)].clone(), self.mean, self.scale)
 
 
 def _cut(contexts: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], most: int) -> Iterator[npt.NDArray[np.int64]]:

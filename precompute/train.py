@@ -13,6 +13,7 @@ from precompute import loss_step
 from precompute.batch_size import choose_batch
 from precompute.checkpoints import load_checkpoint
 from precompute.disk import require_space
+from precompute.fvu import measure_together
 from precompute.loss_recovered import NAME as LOSS_RECOVERED
 from precompute.processes import Processes, started_by_torchrun
 from precompute.progress import Progress
@@ -49,9 +50,9 @@ def run_together(
         if config.architecture not in ARCHITECTURES:
             known = ", ".join(sorted(ARCHITECTURES))
             raise BadInput(f"Architecture '{config.architecture}' is unknown. Choose one of {known}.")
-    source = open_source(configs, workspace)
     first = configs[0]
     with started_by_torchrun(first.device) as processes, torch_threads(_threads(first, workspace)):
+        source = open_source(configs, workspace, processes)
         batch = min(choose_batch(one, source.width(one.hook), processes.size, source.most()) for one in configs)
         configs = [replace(one, batch=batch) for one in configs]
         for config in configs:
@@ -106,14 +107,25 @@ def _train(
             stack.callback(session.close)
             sessions.append(session)
         failed = _advance_together(sessions)
-        for session in sessions:
-            if session not in failed and processes.is_first:
-                session.export()
-                shutil.rmtree(session.directory / "checkpoints", ignore_errors=True)
+        _export([session for session in sessions if session not in failed], source, processes)
         if len(failed) == 1:
             raise next(iter(failed.values()))
         if failed:
             raise BadInput(" ".join(str(error) for error in failed.values()))
+
+
+def _export(sessions: list[Session], source: RowSource, processes: Processes) -> None:
+    """Measure all on the held-out rows, which are read or harvested once, and write them."""
+    blocks = source.held_out({session.config.hook for session in sessions}) if sessions else iter(())
+    if not processes.is_first:
+        for _ in blocks:  # its share of the passes
+            pass
+        return
+    saes = [session.folded() for session in sessions]
+    by_sae = ([block[session.config.hook] for session in sessions] for block in blocks)
+    for session, sae, found in zip(sessions, saes, measure_together(saes, by_sae), strict=True):
+        session.export(sae, found)
+        shutil.rmtree(session.directory / "checkpoints", ignore_errors=True)
 
 
 def _measuring(config: Config) -> loss_step.Config:

@@ -96,7 +96,7 @@ class Trainer:
             return
         since = torch.maximum(self.last_fired, self.begun)
         lost = torch.nonzero(since <= self.done - 2 * config.dead_after).view(-1)
-        most = len(residual) // ROWS_FOR_EACH  # the others wait, those that were dead for longest come first
+        most = config.batch // ROWS_FOR_EACH  # the others wait, those that were dead for longest come first
         lost = lost[since[lost].argsort(stable=True)[:most]]
         if len(lost):
             seed = config.seed * 1_000_003 + self.done
@@ -104,9 +104,11 @@ class Trainer:
             self.begun[lost] = self.done
 
     def finished(self, sample: Tensor) -> Sae:
-        """The SAE as it would be used now, on normalised rows; `sample` [n, d_in] sets the threshold of a batch top-k one."""
-        copied = {name: tensor.detach().cpu().clone() for name, tensor in self.weights.parameters.items()}
-        finished: Sae = self.architecture.finish(with_parameters(self.weights, copied), sample)
+        """The SAE as it would be used now, on normalised rows; `sample` [n, d_in] sets the threshold of a batch top-k one.
+
+        It lies on the trainer's device, and its tensors may be the trainer's own: the next step changes them.
+        """
+        finished: Sae = self.architecture.finish(self.weights, sample)
         return finished
 
     def _require_sense(self, loss: float, fvu: float) -> None:

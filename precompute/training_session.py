@@ -1,7 +1,7 @@
 """A run between its start, or its newest checkpoint, and its export: metrics, checkpoints, snapshots, the finished SAE."""
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import torch
 from loaders.errors import BadInput
 from precompute.checkpoints import load_checkpoint, newest_checkpoint, save_checkpoint
 from precompute.config_file import write_config
-from precompute.devices import dtype_name
+from precompute.devices import choose_device, dtype_name, product_dtype
 from precompute.fvu import Reconstruction, measure_sae
 from precompute.metrics_file import MetricsFile
 from precompute.processes import Processes
@@ -19,11 +19,15 @@ from precompute.progress import Step
 from precompute.rows import Rows
 from precompute.run_record import RunRecord
 from precompute.sae_files import write_sae
+from precompute.saes.dense_step import with_parameters
 from precompute.saes.sae import Sae, fold_normalisation
+from precompute.sinks import say
 from precompute.snapshots import log_spaced, write_snapshot
 from precompute.trackers import Local, Tracker, make_trackers, replay
 from precompute.train_config import Config, functional
 from precompute.trainer import Diverged, StepFigures, Trainer
+
+MANY_DEAD = 0.05  # share of dead features at the end above which a run says so
 
 
 class Session:
@@ -35,12 +39,13 @@ class Session:
         """Raises BadInput where the directory holds a checkpoint of other settings or other activations."""
         self.config, self.directory, self.rows, self.record, self.processes = config, directory, rows, record, processes
         self.bar = bar
-        self.trainer = Trainer(config, rows.width, processes)
         self.seconds = 0.0  # of training, over all resumes
         self._recent: list[StepFigures] = []  # steps since the last row of metrics
         saved = load_checkpoint(directory / "checkpoints")
         if saved:
             require_same(directory, config, saved["settings"], rows.fingerprints, saved["fingerprints"])
+        self.trainer = Trainer(self._as_begun(saved or {}), rows.width, processes)
+        if saved:
             self.trainer.restore(saved)
             self.seconds = saved["seconds"]
             self._recent = [StepFigures(**figures) for figures in saved["recent"]]
@@ -50,6 +55,18 @@ class Session:
             self._start_tracking(directory.parent.parent / "tracking")
         self._snapshots = set(log_spaced(config.steps))
         bar.skip(self.trainer.done)
+
+    def _as_begun(self, saved: dict[str, Any]) -> Config:
+        """The settings with the product that the run was begun with, whatever this machine would choose."""
+        config = self.config
+        own = dtype_name(product_dtype(config.dtype, choose_device(config.device)))
+        begun = saved.get("product", own)
+        if begun != own and self.processes.is_first:
+            say(
+                f"SAE '{config.sae_id}' was begun with encoder products in {begun} and goes on with them, so that it becomes the"
+                f" same SAE; this machine would take {own}, and may be slower now."
+            )
+        return replace(config, dtype=begun)
 
     def _start_tracking(self, tracking: Path) -> None:
         config, path = self.config, self.directory / "metrics.jsonl"
@@ -111,7 +128,7 @@ class Session:
         self._recent = []
 
     def folded(self) -> Sae:
-        """The SAE of this step on rows in the model's own units."""
+        """The SAE of this step on rows in the model's own units, on the trainer's device."""
         return fold_normalisation(self.trainer.finished(self.rows.sample), self.rows.mean, self.rows.scale)
 
     def state(self) -> dict[str, Any]:
@@ -121,6 +138,7 @@ class Session:
             "seconds": self.seconds,
             "recent": [step._asdict() for step in self._recent],
             "threads": torch.get_num_threads(),
+            "product": dtype_name(self.trainer.settings.dtype),
             "settings": functional(self.config),
             "fingerprints": self.rows.fingerprints,
         }
@@ -131,11 +149,9 @@ class Session:
         for tracker in self._trackers:
             tracker.finish(status, self.record.metrics)
 
-    def export(self) -> None:
-        """Measure on all held-out rows and write the folded SAE."""
+    def export(self, sae: Sae, found: Reconstruction) -> None:
+        """Write the folded SAE, which was measured on all held-out rows."""
         config, trainer = self.config, self.trainer
-        sae = self.folded()
-        found = measure_sae(sae, self.rows.held_out())
         quality = {
             "fvu": found.fvu,
             "explained_variance": 1 - found.fvu,
@@ -163,9 +179,15 @@ class Session:
             },
             "quality": quality,
         }
-        write_sae(self.directory, sae, metadata)
+        write_sae(self.directory, with_parameters(sae, {k: v.cpu() for k, v in sae.parameters.items()}), metadata)
         self.record.update(config.steps, quality)
         self.record.is_complete = True
+        if (share := len(trainer.dead()) / trainer.settings.d_sae) > MANY_DEAD:
+            say(
+                f"{share:.0%} of the {trainer.settings.d_sae:,} features of SAE '{config.sae_id}' are dead: they did not fire in"
+                f" the last {config.dead_after:,} steps ({config.dead_after * config.batch:,} rows). Try a smaller lr than"
+                f" {trainer.lr:.2g}, fewer features, a larger k or more steps."
+            )
 
 
 def held_out_figures(found: Reconstruction) -> dict[str, float]:

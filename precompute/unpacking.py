@@ -7,7 +7,6 @@ from typing import Any
 from loaders.csc import CscLoader
 from loaders.dataset import Dataset
 from loaders.errors import BadInput, LoupeError, StoreDamaged
-from loaders.faults import sae_fingerprint
 from loaders.manifest import NAME, REQUIRED, check_files, is_published, read_manifest
 from loaders.raw import open_group_attributes
 from loaders.sae import SaeRecord
@@ -168,7 +167,7 @@ def _require_sae(source: PackSource, parts: list[Part], store: dict[str, Any]) -
             record = SaeRecord.open(part.built)
             wanted = store["fingerprints"]["sae"]
             has_weights = SAE_FILES[1] in part.files
-            if _stated(record) != wanted or (has_weights and sae_fingerprint(record) != wanted):
+            if _stated(record) != wanted or (has_weights and record.fingerprint() != wanted):
                 raise PackDamaged(
                     f"Pack '{source.path.name}' holds another SAE than its store was made with. It is refused."
                 )

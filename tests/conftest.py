@@ -16,6 +16,7 @@ from loaders.store import Store
 from loaders.workspace import Workspace
 from precompute import build
 from precompute.progress import Progress
+from tests.postgres import Postgres
 
 MODULES = ("json", "random", "argparse", "statistics", "textwrap", "string", "shutil", "pathlib", "zipfile", "calendar")
 LAYERS = ("encoder.layer.0", "encoder.layer.1")
@@ -59,6 +60,14 @@ def write_encoder(folder: Path, texts: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """The one PostgreSQL server of the session; `make_database` gives each test a database of its own."""
+    running = Postgres()
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="session")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """Two layers, 128 features each, published with every table and matched."""
     root = tmp_path_factory.mktemp("workspace")
@@ -78,6 +87,52 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     )
     build.run(config, Workspace(root), Progress())
     return Workspace(root)
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[str]:
+    """A real S3 server on this machine; yields its address."""
+    from moto.server import ThreadedMotoServer
+
+    running = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    running.start()
+    host, port = running.get_host_and_port()
+    yield f"http://{host}:{port}"
+    running.stop()
+
+
+@pytest.fixture
+def bucket(object_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty bucket in it, which the environment leads to; yields its name."""
+    import fsspec
+
+    for name, value in {
+        "AWS_ENDPOINT_URL": object_store,
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "LOUPE_CACHE": str(tmp_path / "cache"),
+        "LOUPE_DATABASE_URL": f"sqlite:///{tmp_path / 'catalog.sqlite'}",
+    }.items():
+        monkeypatch.setenv(name, value)
+    fsspec.get_filesystem_class("s3").clear_instance_cache()  # or a file system of an earlier address would be taken
+    name = tmp_path.name.replace("_", "-")[-40:].strip("-")
+    fsspec.filesystem("s3", skip_instance_cache=True).mkdir(name)
+    return name
+
+
+@pytest.fixture
+def bucket_url(bucket: str, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The session's workspace, copied into a bucket of its own; listings are not kept."""
+    import fsspec
+
+    from loaders import mirror
+
+    monkeypatch.setattr(mirror, "LISTED_FOR_S", 0.0)
+    files = fsspec.filesystem("s3", skip_instance_cache=True)
+    for kind in ("datasets", "saes", "layers", "stores"):
+        files.put(f"{workspace.root}/{kind}", f"{bucket}/", recursive=True)
+    return f"s3://{bucket}"
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,10 @@ def test_every_direct_dependency_has_its_line_and_every_line_its_dependency() ->
     extras = project["optional-dependencies"]
     wanted = {"Serving": project["dependencies"], "Writing": extras["train"], "Developing": extras["dev"]}
     wanted |= {"Reading from an object store": extras["objects"], "Working on a cluster": extras["dask"]}
+    wanted["Keeping results in Redis"] = extras["redis"]
     wanted["Following a training run"] = extras["tensorboard"] + extras["mlflow"] + extras["wandb"]
-    assert set(extras) == {"train", "dev", "objects", "dask", "tensorboard", "mlflow", "wandb"}
+    wanted["A catalog in PostgreSQL"] = extras["postgres"]
+    assert set(extras) == {"train", "dev", "objects", "redis", "dask", "tensorboard", "mlflow", "wandb", "postgres"}
     sections = re.split(r"^## ", (ROOT / "docs" / "dependencies.md").read_text(), flags=re.MULTILINE)
     for title, requirements in wanted.items():
         section = next(part for part in sections if part.startswith(title))

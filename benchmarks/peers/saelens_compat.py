@@ -112,6 +112,7 @@ def _heads(rows: Tensor) -> Tensor:
 
 
 INFERENCE = ("topk", "standard", "jumprelu", "gated")
+NORMS = ("layer_norm", "constant_norm_rescale")
 ALSO = {
     "topk_ranked": save("topk", rescale_acts_by_decoder_norm=True),
     "topk_ranked_scaled": save_scaled("topk", rescale_acts_by_decoder_norm=True),
@@ -140,12 +141,12 @@ CASES = {
     **{f"{name}_uncentred": save(name, apply_b_dec_to_input=False) for name in INFERENCE},
     **{f"{name}_scaled": save_scaled(name) for name in INFERENCE},
     **{f"{name}_whitened": save_whitened(name) for name in INFERENCE},
+    **{f"{name}_{norm}": save(name, normalize_activations=norm) for name in INFERENCE for norm in NORMS},
     **{f"{name}_bfloat16": save(name, dtype="bfloat16") for name in INFERENCE},
     **{f"{name}_float16": save(name, dtype="float16") for name in INFERENCE},
     **ALSO,
 }
 REFUSED = {
-    **{name: save("standard", normalize_activations=name) for name in ("layer_norm", "constant_norm_rescale")},
     **{name: save(name) for name in ("abstopk", "matching_pursuit")},
     **{
         name: save(name, d_out=D_IN, apply_b_dec_to_input=False)

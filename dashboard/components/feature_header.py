@@ -67,7 +67,7 @@ def feature_header(
                     html.Button(
                         [icon("pencil"), "Label"],
                         id="feature-edit",
-                        className="button",
+                        className="button writes",
                         title="Name this feature (e)",
                     ),
                     html.Span(id="feature-status", className="feature-status", role="status"),

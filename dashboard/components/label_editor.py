@@ -68,8 +68,11 @@ def _text(title: str, label: LabelText) -> html.Div:
     )
 
 
-def label_editor(label: LabelText, author: str, feature: str) -> html.Dialog:
-    """The dialog, closed; `feature` names the feature in its title. `assets/label_editor.js` opens and closes it."""
+def label_editor(label: LabelText, author: str, feature: str, is_known: bool = False) -> html.Dialog:
+    """The dialog, closed; `feature` names the feature in its title. `assets/label_editor.js` opens and closes it.
+
+    Where it `is_known` who signs, the name cannot be changed.
+    """
     return html.Dialog(
         [
             html.Div(
@@ -78,7 +81,7 @@ def label_editor(label: LabelText, author: str, feature: str) -> html.Dialog:
             ),
             _field("Name", "name", dbc.Input(id="feature-name", value=label.name, type="text", autocomplete="off")),
             _field("Notes", "notes", dbc.Textarea(id="feature-notes", value=label.notes, rows=6)),
-            _field("Signed", "author", dbc.Input(id="feature-author", value=author, type="text", autocomplete="name")),
+            _field("Signed", "author", _signature(author, is_known)),
             html.Div(
                 [
                     html.P(id="feature-conflict-words"),
@@ -120,6 +123,10 @@ def label_editor(label: LabelText, author: str, feature: str) -> html.Dialog:
         className="editor",
         **{"aria-label": f"Label of {feature}", "data-changed": "no"},
     )
+
+
+def _signature(author: str, is_known: bool) -> dbc.Input:
+    return dbc.Input(id="feature-author", value=author, type="text", autocomplete="name", readonly=is_known)
 
 
 def _field(words: str, name: str, control: Any) -> html.Div:

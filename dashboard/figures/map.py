@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from html import escape
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,6 +55,17 @@ def feature_map(frame: pd.DataFrame, *, kept: np.ndarray | None = None, box: Box
     figure = finish(figure, height=None, dragmode="select", selections=selections(box))
     figure.update_layout(margin={"l": 4, "r": 4, "t": 4, "b": 4}, selectdirection="any", hovermode="closest")
     return figure.update_xaxes(**hidden).update_yaxes(**hidden)
+
+
+def view_of_map(unlabelled: dict[str, Any], frame: pd.DataFrame, kept: np.ndarray, box: Box | None) -> dict[str, Any]:
+    """The figure (as JSON) of `feature_map` of a frame without labels, as this view shows it; `frame` holds its labels."""
+    points = unlabelled["data"][0]
+    named = frame[frame["label"] != ""]
+    for position, text in zip(np.flatnonzero(frame["label"] != ""), _hover_texts(named), strict=True):
+        points["text"][position] = text
+    points["selectedpoints"] = dimmed(kept)
+    unlabelled["layout"]["selections"] = selections(box)
+    return unlabelled
 
 
 def dimmed(kept: np.ndarray | None) -> list[int] | None:

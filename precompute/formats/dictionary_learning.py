@@ -4,7 +4,6 @@ AutoEncoder, GatedAutoEncoder, AutoEncoderTopK and the batch top-k kinds read x 
 and AutoEncoderNew read x itself. `encoder.weight` and `decoder.weight` lie transposed."""
 
 import os
-import pickle
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor
 
 from loaders.errors import BadInput
-from precompute.formats.raw import Raw, read_json, read_sidecar, saelens_names, whole_number, write_sidecar
+from precompute.formats.raw import Raw, read_json, read_sidecar, saelens_names, turned, whole_number, write_sidecar
 from precompute.publish import write_json
 from precompute.saes.sae import Sae, shift_input
 
@@ -110,15 +109,20 @@ def _k(trainer: dict[str, Any], state: dict[str, Tensor]) -> int | None:
 
 
 def _take(state: dict[str, Tensor], key: str) -> Tensor:
-    return state[key.removesuffix("^T")].t() if key.endswith("^T") else state[key]
+    return turned(state[key.removesuffix("^T")]) if key.endswith("^T") else state[key]
 
 
 def _load(path: Path) -> dict[str, Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0]
-        raise BadInput(f"'{path}' cannot be loaded as tensors alone ({reason}).") from error
-    if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
-        raise BadInput(f"'{path}' holds no state dict of tensors.")
+    except Exception as error:  # the unpickler raises whatever the bytes lead it to
+        is_known = isinstance(error, OSError | RuntimeError)
+        reason = " ".join(str(error).split())[:120] if is_known else "it is torn, or a pickle of more than that"
+        raise BadInput(f"'{path}' cannot be loaded as tensors alone ({reason}). Get the checkpoint again.") from error
+    if not isinstance(state, dict) or not all(_is_dense(tensor) for tensor in state.values()):
+        raise BadInput(f"'{path}' holds no state dict of dense tensors. Get the checkpoint again.")
     return state
+
+
+def _is_dense(value: object) -> bool:
+    return isinstance(value, Tensor) and value.layout is torch.strided

@@ -18,11 +18,11 @@ from precompute.formats.raw import Raw, read_sidecar, refuse_architecture, saele
 from precompute.saes.sae import Sae, shift_input
 
 NAME = "gemma_scope"
-FILE = "params.npz"
+WEIGHTS = "params.npz"
 
 
 def is_it(path: Path) -> bool:
-    return (path / FILE).is_file()
+    return (path / WEIGHTS).is_file()
 
 
 def read(path: Path) -> Raw:
@@ -30,13 +30,13 @@ def read(path: Path) -> Raw:
     if "transcoder" in path.as_posix():
         raise BadInput(f"'{path.name}' lies under a transcoder's path; Loupe reads SAEs, which code what they rebuild.")
     try:
-        with np.load(path / FILE, allow_pickle=False) as arrays:
+        with zipfile.ZipFile(path / WEIGHTS), np.load(path / WEIGHTS, allow_pickle=False) as arrays:
             tensors = {name: torch.from_numpy(arrays[name]) for name in arrays.files}
     except (OSError, ValueError, TypeError, zipfile.BadZipFile) as error:
-        raise BadInput(f"'{path / FILE}' cannot be read as a NumPy archive ({error}).") from error
+        raise BadInput(f"'{path / WEIGHTS}' cannot be read as a NumPy archive ({error}).") from error
     found = read_sidecar(path)
     embeds = re.search(r"(^|/)embedding(/|$)", path.absolute().as_posix()) and not found and "b_dec" in tensors
-    scale = tensors["b_dec"].numel() ** -0.5 if embeds else 1.0
+    scale = max(tensors["b_dec"].numel(), 1) ** -0.5 if embeds else 1.0
     return Raw(NAME, "jumprelu", tensors, takes_b_dec=False, scale=scale, metadata={**_from_path(path), **found})
 
 
@@ -44,12 +44,12 @@ def write(directory: Path, sae: Sae) -> None:
     refuse_architecture(sae, "Gemma Scope", ("jumprelu", "standard"))
     tensors = saelens_names(shift_input(sae, -sae.b_dec))
     tensors.setdefault("threshold", torch.zeros(sae.d_sae))
-    temporary = directory / (FILE + ".tmp")
+    temporary = directory / (WEIGHTS + ".tmp")
     with open(temporary, "wb") as file:
         np.savez(file, **{name: tensor.numpy() for name, tensor in tensors.items()})
         file.flush()
         os.fsync(file.fileno())
-    temporary.replace(directory / FILE)
+    temporary.replace(directory / WEIGHTS)
     write_sidecar(directory, sae)
 
 

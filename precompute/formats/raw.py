@@ -13,6 +13,7 @@ from torch import Tensor
 
 from loaders.errors import BadInput
 from precompute.publish import write_json
+from precompute.row_stages import RowStages
 from precompute.saes import INFERENCE
 from precompute.saes.sae import Sae, fold_decoder_norm, fold_scale, shift_input
 
@@ -50,11 +51,14 @@ class Raw:
         if missing:
             raise BadInput(f"A {self.architecture} SAE needs {', '.join(missing)}, which the file does not hold.")
         d_in, d_sae = self.tensors["b_dec"].numel(), self.tensors[biases[0]].numel()
+        if not d_in or not d_sae:
+            raise BadInput(f"The file holds an SAE of {d_sae} latents over {d_in} values. Get the checkpoint again.")
         return {"W_enc": (d_in, d_sae), "W_dec": (d_sae, d_in), "b_dec": (d_in,), **dict.fromkeys(biases, (d_sae,))}
 
 
 def fold(raw: Raw) -> Sae:
     """The SAE on raw rows, float32; raises BadInput for wrong shapes, values that are not finite, or a missing scale."""
+    RowStages.of(raw.metadata)  # those that it lists are known
     for name, wanted in raw.shapes().items():
         _require_numbers(name, raw.tensors[name], wanted)
     if sentence := raw.disagreement():
@@ -112,14 +116,24 @@ def saelens_names(sae: Sae) -> dict[str, Tensor]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object; raises BadInput where it is none."""
+    """A JSON object, in which what is no finite number is null; raises BadInput where it is none."""
     try:
-        document = json.loads(path.read_text())
+        document = json.loads(path.read_text(), parse_constant=lambda _: None, parse_float=_finite)
     except (OSError, ValueError, RecursionError) as error:
         raise BadInput(f"'{path}' cannot be read as JSON ({error}).") from error
     if not isinstance(document, dict):
         raise BadInput(f"'{path}' holds no JSON object.")
     return document
+
+
+def _finite(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
+def turned(tensor: Tensor) -> Tensor:
+    """The transpose of a matrix; anything else stays what it is, for the check of shapes to name."""
+    return tensor.t() if tensor.ndim == 2 else tensor
 
 
 def whole_number(value: object) -> int | None:

@@ -10,6 +10,7 @@ from torch import Tensor
 from loaders.errors import BadInput
 from precompute.formats.raw import Raw, read_json, read_safetensors, saelens_names, whole_number, write_safetensors
 from precompute.publish import write_json
+from precompute.row_stages import KEY, ROW_NORMS, RowStages
 from precompute.saes import INFERENCE
 from precompute.saes.sae import Sae
 
@@ -19,7 +20,6 @@ SCALER = "activation_scaler.json"
 WHITENING = "activation_whitening.safetensors"
 LAYOUT_VERSION = "6.0.0"  # without a version SAELens takes a config for one of before 6, and drops its metadata
 BATCH_TRAINED = ("batchtopk", "matryoshka_batchtopk")  # in a training's checkpoint; the finished SAE is a jumprelu one
-NORMALISE_ROWS = ("layer_norm", "constant_norm_rescale")
 BASE = ("W_enc", "W_dec", "b_dec")
 SAID = (
     *("model_name", "hook_name", "hook_head_index", "model_class_name", "model_from_pretrained_kwargs", "prepend_bos"),
@@ -33,7 +33,7 @@ def is_it(path: Path) -> bool:
 
 
 def read(path: Path) -> Raw:
-    """Raises BadInput for what Loupe does not compute: other architectures, transcoders, norms of each row."""
+    """Raises BadInput for what Loupe does not compute: other architectures, transcoders, reshaping."""
     cfg, tensors = _modern(read_json(path / "cfg.json")), read_safetensors(path / WEIGHTS)
     architecture, metadata = cfg.get("architecture", "standard"), cfg.get("metadata") or {}
     if "transcoder" in str(architecture):
@@ -61,7 +61,7 @@ def read(path: Path) -> Raw:
         scale=_scale(path, cfg),
         unit_rows=is_ranked,
         whitening=_whitening(path, cfg),
-        metadata=dict(metadata),
+        metadata=_with_stages(metadata, cfg.get("normalize_activations")),
         stated=(cfg.get("d_in"), cfg.get("d_sae")),
         stated_dtype=str(cfg.get("dtype", "float32")).removeprefix("torch."),
         unused=tuple(name for name in tensors if name not in (*BASE, *INFERENCE[architecture].BIASES)),
@@ -69,12 +69,19 @@ def read(path: Path) -> Raw:
 
 
 def write(directory: Path, sae: Sae) -> None:
+    """The SAE in SAELens's own words: norms of each row, and heads of a hook point `hook_z` as TransformerLens has them."""
+    norms = [stage["stage"] for stage in RowStages.of(sae.extra).stages if stage["stage"] in ROW_NORMS]
+    reads_heads = str(sae.extra.get("hook_name")).endswith("hook_z")
+    said = {
+        "normalize_activations": norms[0] if norms else "none",
+        "reshape_activations": "hook_z" if reads_heads else "none",
+    }
     write_safetensors(directory / WEIGHTS, saelens_names(sae))
-    write_json(directory / "cfg.json", {**config(sae), "metadata": dict(sae.extra)})
+    write_json(directory / "cfg.json", {**config(sae), **said, "metadata": dict(sae.extra)})
 
 
 def config(sae: Sae) -> dict[str, Any]:
-    """cfg.json but for `metadata`: raw inputs, nothing left to apply."""
+    """cfg.json of a workspace but for `metadata`: nothing left to apply but the stages that the metadata list."""
     return {
         "architecture": sae.architecture,
         "d_in": sae.d_in,
@@ -91,17 +98,25 @@ def config(sae: Sae) -> dict[str, Any]:
 def _scale(path: Path, cfg: dict[str, Any]) -> float | None:
     """The constant that rows are multiplied by; None where SAELens estimates it on data and did not write it."""
     normalisation = cfg.get("normalize_activations")
-    if normalisation in (None, "none", "covariance_whitening"):
+    if normalisation in (None, "none", "covariance_whitening", *ROW_NORMS):
         return 1.0
     if normalisation != "expected_average_only_in":
-        kind = (
-            "normalises each row"
-            if normalisation in NORMALISE_ROWS
-            else "prepares rows in a way that Loupe does not know"
+        raise BadInput(
+            f"The SAE prepares rows in a way that Loupe does not know ({normalisation}). Import one without it."
         )
-        raise BadInput(f"The SAE {kind} ({normalisation}), which weights cannot hold. Import one without it.")
     factor = read_json(path / SCALER).get("scaling_factor") if (path / SCALER).is_file() else None
-    return float(factor) if isinstance(factor, int | float) else None
+    return float(factor) if isinstance(factor, int | float) and not isinstance(factor, bool) else None
+
+
+def _with_stages(metadata: dict[str, Any], normalisation: Any) -> dict[str, Any]:
+    """The metadata with a norm of each row among the stages, the last of them; exports of Loupe list it already."""
+    stages = RowStages.of(metadata).stages
+    norms = [stage["stage"] for stage in stages if stage["stage"] in ROW_NORMS]
+    if normalisation not in ROW_NORMS or norms == [normalisation]:
+        return dict(metadata)
+    if norms:
+        raise BadInput(f"The SAE's config says {normalisation}, its metadata {', '.join(norms)}. Correct one of them.")
+    return {**metadata, KEY: [*stages, {"stage": normalisation}]}
 
 
 def _whitening(path: Path, cfg: dict[str, Any]) -> dict[str, Tensor] | None:

@@ -14,6 +14,7 @@ from precompute.formats.raw import (
     read_safetensors,
     read_sidecar,
     refuse_architecture,
+    turned,
     whole_number,
     write_safetensors,
     write_sidecar,
@@ -46,7 +47,7 @@ def read(path: Path) -> Raw:
     names = {"encoder.bias": "b_enc", "W_dec": "W_dec", "b_dec": "b_dec"}
     tensors = {name: found[key] for key, name in names.items() if key in found}
     if "encoder.weight" in found:
-        tensors["W_enc"] = found["encoder.weight"].t()
+        tensors["W_enc"] = turned(found["encoder.weight"])
     stated = (cfg.get("d_in"), cfg.get("num_latents") or None)
     place = path.parent if re.fullmatch(r"seed\d+", path.name) else path  # a run of several seeds has a folder for each
     said = {"normalize_decoder": cfg.get("normalize_decoder", True), "hook_name": place.name}

@@ -6,8 +6,8 @@ from typing import Any, TypeGuard
 import numpy as np
 import numpy.typing as npt
 
+from catalog.dictionary.neuronpedia import index_of
 from precompute.neuronpedia.fields import NEEDED, TOP
-from precompute.neuronpedia.files import index_of
 
 Floats = npt.NDArray[np.float64]
 CLOSE = 1e-5

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from precompute.neuronpedia.fields import CREATOR_ID
+from catalog.dictionary.neuronpedia import CREATOR_ID
 
 
 @dataclass(frozen=True)

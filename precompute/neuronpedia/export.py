@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from catalog.dictionary.neuronpedia import MOMENT, explanation_row, layer_of, source_id
 from catalog.labels import Label
 from loaders.errors import BadInput
 from loaders.manifest import file_sha256
@@ -15,14 +16,9 @@ from precompute.neuronpedia.cards import cards
 from precompute.neuronpedia.config import Config
 from precompute.neuronpedia.directions import Directions, read_directions
 from precompute.neuronpedia.fields import (
-    EXPLANATION,
     ROWS_PER_BATCH,
     hook_name,
-    layer_of,
     require_name,
-    row_id,
-    row_of,
-    source_id,
 )
 from precompute.neuronpedia.files import SIDECAR, UNFINISHED, dump, write_lines, write_rows
 from precompute.neuronpedia.logits import Head, model_folder, model_here, read_head
@@ -30,7 +26,6 @@ from precompute.neuronpedia.rows import activation_rows, choose_batch, correlate
 from precompute.progress import Progress
 from precompute.publish import write_json
 
-MOMENT = "%Y-%m-%dT%H:%M:%S.000Z"
 NOT_CONTENT = ("created_at",)
 
 
@@ -222,17 +217,15 @@ def _write_explanations(store: Store, directory: Path, plan: dict[str, Any], lab
 
 
 def _explanation(store: Store, plan: dict[str, Any], label: Label) -> dict[str, Any]:
-    place = plan["model_id"], plan["source"], label.feature_id
-    return row_of(
-        EXPLANATION,
-        id=row_id("explanation", store.sae_fingerprint, *place, label.version, label.created_at.isoformat()),
-        modelId=plan["model_id"],
-        layer=plan["source"],
-        index=str(label.feature_id),
-        description=label.name,
-        authorId=plan["creator_id"],
-        notes=label.notes or None,
-        createdAt=label.created_at.strftime(MOMENT),
+    return explanation_row(
+        plan["model_id"],
+        plan["source"],
+        label.feature_id,
+        label.name,
+        label.notes,
+        label.created_at,
+        plan["creator_id"],
+        f"{store.sae_fingerprint} {label.version} {label.created_at.isoformat()}",
     )
 
 

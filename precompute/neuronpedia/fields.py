@@ -1,6 +1,5 @@
 """The bundle's rows by their field names, as Neuronpedia's database has them, and what ids and paths may look like."""
 
-import hashlib
 import re
 from typing import Any
 
@@ -9,8 +8,6 @@ from loaders.errors import BadInput
 ROWS_PER_BATCH = 1024
 BATCH = re.compile(r"batch-(\d{1,9})\.jsonl(\.gz)?")
 NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-CREATOR_ID = "clkht01d40000jv08hvalcvly"
-"""The user id that Neuronpedia's own converter writes: its tables refuse rows of users that they do not know."""
 
 FEATURE: dict[str, Any] = {  # field: what it holds where nothing is known
     "modelId": None,
@@ -71,20 +68,6 @@ ACTIVATION: dict[str, Any] = {
     "binContains": None,
     "qualifyingTokenIndex": None,
 }
-EXPLANATION: dict[str, Any] = {
-    "id": None,
-    "modelId": None,
-    "layer": None,
-    "index": None,
-    "description": None,
-    "authorId": None,
-    "embedding": None,
-    "triggeredById": None,
-    "typeName": None,
-    "explanationModelName": None,
-    "notes": None,
-    "createdAt": None,
-}
 NEEDED = {  # without these a row says nothing
     "features": (
         "modelId",
@@ -121,28 +104,12 @@ def require_name(what: str, name: str) -> str:
     return name
 
 
-def source_id(layer: int, set_name: str, suffix: str | None = None) -> str:
-    """`{layer}-{set}` or `{layer}-{set}__{suffix}`."""
-    return f"{layer}-{set_name}" + (f"__{suffix}" if suffix else "")
-
-
-def layer_of(hook: str) -> int | None:
-    """The block's number in a hook point's name, or None where it has none."""
-    numbers = [part for part in hook.split(".") if part.isdigit()]
-    return int(numbers[0]) if numbers else None
-
-
 def hook_name(hook: str) -> str | None:
     """TransformerLens's name of a hook point, or None where it has no exact counterpart."""
     for pattern, name in HOOKS:
         if found := pattern.fullmatch(hook):
             return name.format(found[1])
     return None
-
-
-def row_id(*parts: object) -> str:
-    """A stable id of 25 characters, the form of Neuronpedia's own: the same row of the same store gets the same id."""
-    return "c" + hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:24]
 
 
 def short(value: float) -> float:

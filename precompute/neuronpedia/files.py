@@ -178,13 +178,3 @@ def _refuse(constant: str) -> float:
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
-
-
-def index_of(fields: dict[str, Any]) -> int | None:
-    """The feature that a row is of; None where it names none."""
-    value = fields.get("index")
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int) and 0 <= value < 1 << 31:
-        return value
-    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 9 else None

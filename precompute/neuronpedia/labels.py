@@ -1,32 +1,22 @@
 """A bundle's explanations as labels of an SAE: planned first, written only where a feature has never been labelled."""
 
-import unicodedata
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from catalog.catalog import Catalog
+from catalog.dictionary.neuronpedia import Offered, index_of, offer_of
 from catalog.errors import StaleEdit
-from catalog.labels import AUTHOR_LIMIT, NAME_LIMIT, NOTES_LIMIT, Label, get_label, labels_of, put_label
+from catalog.labels import Label, get_label, labels_of, put_label
 from loaders.errors import BadInput
 from loaders.sae import SaeRecord
 from precompute.neuronpedia.checks import numbers
 from precompute.neuronpedia.directions import fingerprint_of, require_same_sae
-from precompute.neuronpedia.files import Bundle, index_of
+from precompute.neuronpedia.files import Bundle
 from precompute.progress import Progress
 from precompute.weights import has_weights
 
 SAME_DIRECTION = 0.99
-NOBODY = "neuronpedia"
-
-
-class Offered(NamedTuple):
-    """One explanation in the form of a label; `is_shortened` where its text goes on in the notes."""
-
-    name: str
-    notes: str
-    author: str
-    is_shortened: bool
 
 
 class Plan(NamedTuple):
@@ -51,7 +41,7 @@ def read_offers(bundle: Bundle, features: int) -> dict[int, list[Offered]]:
                 f"Line {row.line} of '{row.file}' is of feature {feature}; the SAE has 0 to {features - 1}. Name the right SAE."
             )
         moment = row.fields.get("createdAt")
-        offer = _offer(text, row.fields, authors.get(feature))
+        offer = offer_of(row.fields, text, authors.get(feature))
         found.setdefault(feature, []).append((moment if isinstance(moment, str) else "", offer))
     return {
         feature: [offer for _, offer in sorted(offers, key=lambda each: each[0])]
@@ -68,25 +58,6 @@ def _authors(bundle: Bundle) -> dict[int, str]:
             if isinstance(feature, int):
                 found[feature] = author
     return found
-
-
-def _offer(text: str, fields: dict[str, Any], author: str | None) -> Offered:
-    plain = _clean(" ".join(text.split()), "")
-    name = plain if len(plain) <= NAME_LIMIT else plain[: NAME_LIMIT - 1].rstrip() + "…"
-    own = fields.get("notes")
-    notes = [_clean(own, "\n\t")] if isinstance(own, str) and own.strip() else []
-    by = [value for key in ("explanationModelName", "typeName") if isinstance(value := fields.get(key), str) and value]
-    notes += [f"Explained by {_clean(', '.join(by), '')}."] if by else []
-    notes += [plain] if name != plain else []
-    whole = "\n".join(notes)
-    stated = author or fields.get("authorId")
-    who = _clean(stated, "").strip()[:AUTHOR_LIMIT] if isinstance(stated, str) else ""
-    return Offered(name, whole[:NOTES_LIMIT], who or NOBODY, name != plain or len(whole) > NOTES_LIMIT)
-
-
-def _clean(text: str, allowed: str) -> str:
-    """The text without characters that no label may hold."""
-    return "".join(c if c in allowed or unicodedata.category(c) not in ("Cc", "Cs") else " " for c in text)
 
 
 def check_alignment(bundle: Bundle, record: SaeRecord, labelled: set[int]) -> str:

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
+from catalog.dictionary.neuronpedia import index_of
 from loaders.errors import BadInput
 from precompute.neuronpedia.checks import is_top
 from precompute.neuronpedia.fields import ROWS_PER_BATCH
-from precompute.neuronpedia.files import KINDS, BadLine, Bundle, Row, index_of
+from precompute.neuronpedia.files import KINDS, BadLine, Bundle, Row
 
 SHOWN = {  # key: field of a feature's row
     "density": "frac_nonzero",

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 
 from analysis.neuronpedia import Chosen, bars, choose, context_values, similarity
+from catalog.dictionary.neuronpedia import row_id
 from loaders.dataset import Dataset
 from loaders.protocol import FeatureActivations
 from loaders.store import Store
 from loaders.tables import GroupedTable
-from precompute.neuronpedia.fields import ACTIVATION, FEATURE, TOP, row_id, row_of, short
+from precompute.neuronpedia.fields import ACTIVATION, FEATURE, TOP, row_of, short
 
 
 def choose_batch(store: Store, features: range, plan: dict[str, Any]) -> list[list[Chosen]]:

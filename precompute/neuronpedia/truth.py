@@ -5,12 +5,13 @@ from typing import Any
 import numpy as np
 
 from analysis.neuronpedia import context_values, similarity
+from catalog.dictionary.neuronpedia import index_of
 from loaders.examples import strongest_contexts
 from loaders.protocol import FeatureActivations
 from loaders.store import Store
 from precompute.neuronpedia.checks import CLOSE, DECIMALS, Floats, heights_agree, is_top, numbers
 from precompute.neuronpedia.directions import Directions
-from precompute.neuronpedia.files import Row, index_of
+from precompute.neuronpedia.files import Row
 from precompute.neuronpedia.logits import Recomputed
 from precompute.neuronpedia.rows import context_tokens
 

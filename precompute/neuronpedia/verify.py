@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, NamedTuple
 
+from catalog.dictionary.neuronpedia import index_of
 from loaders.errors import BadInput
 from loaders.manifest import file_sha256
 from loaders.store import Store
@@ -21,7 +22,7 @@ from precompute.neuronpedia.checks import (
     near,
 )
 from precompute.neuronpedia.directions import read_directions
-from precompute.neuronpedia.files import CARDS, KINDS, BadLine, Bundle, Row, index_of
+from precompute.neuronpedia.files import CARDS, KINDS, BadLine, Bundle, Row
 from precompute.neuronpedia.logits import Recomputed, read_head
 from precompute.neuronpedia.truth import Truth
 from precompute.progress import Progress

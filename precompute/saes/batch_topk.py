@@ -37,7 +37,8 @@ def finish(sae: Sae, rows: Tensor) -> Sae:
     The paper takes the mean over batches of the smallest active value; this is the same quantity for all of `rows` at once.
     """
     count, largest = (sae.k or 0) * len(rows), []
-    for x in rows.split(max(ENCODED // sae.d_sae, 1)):
+    for part in rows.split(max(ENCODED // sae.d_sae, 1)):
+        x = part.to(sae.w_enc.device)
         pre = torch.addmm(sae.biases["b_enc"], x - sae.b_dec, sae.w_enc.t()).view(-1)
         largest.append(pre[pre >= threshold_of(pre, min(count, len(pre)))])
     threshold = threshold_of(torch.cat(largest), count).relu().expand(sae.d_sae).clone()

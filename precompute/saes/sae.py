@@ -52,7 +52,7 @@ def project(sae: Sae, x: Tensor, out: Tensor | None = None) -> Tensor:
 def positives(codes: Tensor) -> Active:
     """The positive entries of dense codes [rows, d_sae]."""
     is_active = codes > 0
-    indptr = torch.zeros(len(codes) + 1, dtype=torch.int64)
+    indptr = torch.zeros(len(codes) + 1, dtype=torch.int64, device=codes.device)
     torch.cumsum(is_active.sum(1), 0, out=indptr[1:])
     return Active(indptr, is_active.nonzero()[:, 1], codes[is_active])
 
@@ -76,7 +76,11 @@ def initial(d_in: int, d_sae: int, generator: torch.Generator) -> tuple[Tensor, 
 
 def shift_input(sae: Sae, towards: Tensor) -> Sae:
     """The SAE whose encoder reads x + `towards` [d_in] where it read x; codes of shifted rows stay what they were."""
-    moved = (sae.w_enc.double() @ towards.double()).float()  # (d_sae)
+    return _add_to_pre(sae, (sae.w_enc.double() @ towards.double()).float())
+
+
+def _add_to_pre(sae: Sae, moved: Tensor) -> Sae:
+    """The SAE whose product p is larger by `moved` [d_sae], which the biases take up."""
     biases = dict(sae.biases)
     if sae.architecture == "gated":
         biases["b_gate"] = biases["b_gate"] + moved
@@ -91,10 +95,18 @@ def fold_scale(sae: Sae, scale: float) -> Sae:
     return replace(sae, w_enc=sae.w_enc * scale, w_dec=sae.w_dec / scale, b_dec=sae.b_dec / scale)
 
 
+def fold_centring(sae: Sae) -> Sae:
+    """What `sae` does on x - mean(x), means over the width of a row, on any x: the same codes and reconstructions."""
+    double = sae.w_enc.double()
+    centred = double - double.mean(1, keepdim=True)  # x centred, times w_enc^T
+    moved = (centred - double) @ sae.b_dec.double()  # what subtracting b_dec loses by that
+    return replace(_add_to_pre(sae, moved.float()), w_enc=centred.float())
+
+
 def fold_normalisation(sae: Sae, mean: Tensor, scale: float) -> Sae:
     """What `sae` does on (x - mean) * scale, in the units of x; decoder rows keep their norms, codes shrink by `scale`."""
     biases = {name: bias if name == "r_mag" else bias / scale for name, bias in sae.biases.items()}
-    return replace(sae, b_dec=mean + sae.b_dec / scale, biases=biases)
+    return replace(sae, b_dec=mean.to(sae.b_dec.device) + sae.b_dec / scale, biases=biases)
 
 
 def fold_decoder_norm(sae: Sae) -> Sae:

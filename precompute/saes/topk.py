@@ -47,6 +47,6 @@ def encode_sparse(sae: Sae, x: Tensor, out: Tensor | None = None) -> Active:
     columns, order = indices.sort(dim=1)
     values = values.gather(1, order)
     is_active = values > 0
-    indptr = torch.zeros(len(x) + 1, dtype=torch.int64)
+    indptr = torch.zeros(len(x) + 1, dtype=torch.int64, device=x.device)
     torch.cumsum(is_active.sum(1), 0, out=indptr[1:])
     return Active(indptr, columns[is_active], values[is_active])

@@ -23,10 +23,10 @@ class Local:
         return 0
 
     def log(self, step: int, metrics: Mapping[str, Any]) -> None:
-        """Append the row and make it the catalog's latest."""
+        """Append the row, keep it in the catalog and make it the latest there."""
         row = {"step": step, **metrics}
         self._metrics.append(row)
-        self._record.update(step, row)
+        self._record.update(step, row, is_logged=True)
 
     def finish(self, status: str, summary: Mapping[str, Any]) -> None:
         """Flush the file to the disk and close it; the catalog's row is closed by `recorded_run`."""

@@ -74,15 +74,17 @@ def test_a_peers_finished_run_is_read_from_its_file_and_loupe_trains_anew(
     task: Task, loupe: Trainer, tmp_path: Path
 ) -> None:
     own, other = Run(LOUPE, "planted", 0.0, "preset", 12), Run("peer", "planted", 0.0, "preset", 12)
-    runs = Runs(tmp_path / "runs.json", {LOUPE: loupe, "peer": loupe}, {"planted": task}, threads=1)
+    path, versions = tmp_path / "runs.json", {"peer": {"peer": "1.0"}}
+    runs = Runs(path, {LOUPE: loupe, "peer": loupe}, {"planted": task}, 1, versions)
     found = runs.result(own)
     assert [step for step, _ in found["curve"]][-1] == 12 and 0 < found["mean_best_cosine"] <= 1
     assert runs.result(other)["fvu"] == found["fvu"]
-    assert list(Runs(tmp_path / "runs.json", {}, {}, threads=1).kept) == [other.key]
+    assert list(Runs(path, {}, {}, 1, versions).kept) == [other.key]
+    assert not Runs(path, {}, {}, 1, {"peer": {"peer": "1.1"}}).kept
 
 
 def test_equal_time_gives_a_slower_trainer_fewer_steps(tmp_path: Path) -> None:
-    runs = Runs(tmp_path / "runs.json", {}, {}, threads=1)
+    runs = Runs(tmp_path / "runs.json", {}, {}, 1, {})
     best = {LOUPE: Run(LOUPE, "small", 0.0, "preset", 200), "slow": Run("slow", "small", 0.1, "decay", 200)}
     runs.kept = {best[LOUPE].key: {"fvu": 0.1}, best["slow"]._replace(steps=50).key: {"fvu": 0.3}}
     found = equal_time(runs, best, {LOUPE: 0.1, "slow": 0.4}, 200)

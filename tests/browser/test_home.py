@@ -177,12 +177,3 @@ def test_every_control_has_an_accessible_name(page: Page, path: str) -> None:
             .map(e => e.outerHTML.slice(0, 120))"""
     )
     assert nameless == []
-
-
-@pytest.mark.parametrize("path", ["/", urls.explorer("tiny-l0@texts")])
-@pytest.mark.parametrize("width", [1366, 390])
-def test_no_page_scrolls_sideways(page: Page, path: str, width: int) -> None:
-    page.set_viewport_size({"width": width, "height": 768})
-    page.goto(path)
-    page.wait_for_load_state("networkidle")
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

@@ -186,6 +186,7 @@ def test_the_longest_texts_are_kept_whole(catalog: Catalog) -> None:
 
 
 def test_the_database_itself_forbids_a_gap_in_the_history(catalog: Catalog) -> None:
-    row = "insert into labels values ('p', 1, 3, 's', 'n', '', 'ada', '2026-01-01 00:00:00', 2)"
+    columns = "sae_fingerprint, feature_id, version, sae_id, name, notes, author, created_at, replaces"
+    row = f"insert into labels ({columns}) values ('p', 1, 3, 's', 'n', '', 'ada', '2026-01-01 00:00:00', 2)"
     with pytest.raises(Exception, match=r"(?i)foreign key"), catalog.write() as session:
         session.execute(text(row))

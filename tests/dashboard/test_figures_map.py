@@ -1,10 +1,13 @@
 """The map and the density histogram show the frame's own numbers."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
+from plotly.io.json import to_json_plotly
 
-from dashboard.figures.map import SVG_POINTS, binned, density_histogram, dimmed, feature_map, no_map
+from dashboard.figures.map import SVG_POINTS, binned, density_histogram, dimmed, feature_map, no_map, view_of_map
 
 
 def make_frame(rows: int = 40) -> pd.DataFrame:
@@ -90,6 +93,15 @@ def test_an_sae_without_living_features_still_has_a_figure() -> None:
     assert sum(density_histogram(np.zeros(4)).data[0].y) == 0
     frame = make_frame(3).assign(density=0.0)
     assert len(feature_map(frame).data[0].x) == 3
+
+
+def test_a_kept_map_with_a_views_labels_and_filter_is_the_map_drawn_anew() -> None:
+    frame, box = make_frame(), (-1.0, 1.0, -1.0, 1.0)
+    kept = frame["density"].to_numpy() > 0.1
+    drawn = json.loads(to_json_plotly(feature_map(frame, kept=kept, box=box)))
+    unlabelled = json.loads(to_json_plotly(feature_map(frame.assign(label=""))))
+    assert unlabelled != drawn
+    assert view_of_map(unlabelled, frame, kept, box) == drawn
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ STORE = "minilm-l1@docs"
         (urls.feature(STORE, 17), urls.Place("feature", store=STORE, feature=17)),
         (urls.training(), urls.Place("training")),
         (urls.layers("minilm"), urls.Place("layers", set_id="minilm")),
+        (urls.present(), urls.Place("present")),
+        (urls.present("demo"), urls.Place("present", playlist="demo")),
     ],
 )
 def test_a_link_reads_back_as_its_place(link: str, place: urls.Place) -> None:
@@ -72,3 +74,20 @@ def test_switching_the_store_keeps_the_kind_of_page() -> None:
 def test_an_api_path_quotes_its_parts() -> None:
     assert urls.api("stores", STORE, "features", limit=5) == "/api/v1/stores/minilm-l1@docs/features?limit=5"
     assert urls.api("stores", "a/b") == "/api/v1/stores/a%2Fb"
+
+
+def test_a_presented_view_is_the_same_view_and_says_which_step_it_is() -> None:
+    view = urls.explorer(STORE, q="a&b", sort="max:desc")
+    presented = urls.presented(view, "lab-day", 12)
+    assert urls.read_presented(presented.partition("?")[2]) == ("lab-day", 12)
+    assert urls.view(presented) == view
+    assert urls.presented(presented, "lab-day", 13) == urls.presented(view, "lab-day", 13)
+
+
+def test_an_address_of_a_browser_becomes_a_view_without_its_host() -> None:
+    assert urls.view(" http://127.0.0.1:8050/training?runs=a&present=demo:2 ") == "/training?runs=a"
+
+
+@pytest.mark.parametrize("value", ["", "demo", "demo:0", "demo:x", "demo:99999", "De mo:1", ":1"])
+def test_what_names_no_step_presents_nothing(value: str) -> None:
+    assert urls.read_presented(f"?present={value}") is None

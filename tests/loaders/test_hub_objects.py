@@ -1,12 +1,10 @@
 """A hub in an object store, through a real S3 server on this machine."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
 import pytest
-from moto.server import ThreadedMotoServer
 
 from loaders.errors import BadInput, SourceUnavailable, StoreDamaged
 from loaders.hub import Hub
@@ -22,28 +20,9 @@ from precompute.progress import Progress
 STORE = "tiny-l0@texts"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[ThreadedMotoServer]:
-    running = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    running.start()
-    yield running
-    running.stop()
-
-
 @pytest.fixture
-def place(server: ThreadedMotoServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ObjectPlace:
+def place(bucket: str) -> ObjectPlace:
     """An empty hub below a bucket of its own."""
-    host, port = server.get_host_and_port()
-    for name, value in {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "key",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    fsspec.get_filesystem_class("s3").clear_instance_cache()  # or a file system of an earlier address would be taken
-    bucket = tmp_path.name.replace("_", "-")[-40:].strip("-")
-    fsspec.filesystem("s3", skip_instance_cache=True).mkdir(bucket)
     made = open_place(f"s3://{bucket}/shared/hub/")
     assert isinstance(made, ObjectPlace)
     return made

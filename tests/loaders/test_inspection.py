@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from loaders.errors import StoreNotFound
-from loaders.faults import sae_fingerprint
 from loaders.inspection import inspect_store
 from loaders.manifest import check_files, read_manifest
 from loaders.schema import GROUPED_TABLES, PARQUET_TABLES
@@ -177,7 +176,7 @@ def test_an_altered_weight_of_the_sae_is_found(copied: Path) -> None:
 def test_the_saes_fingerprint_is_the_one_that_its_writer_states(workspace: Workspace) -> None:
     for sae_id in workspace.sae_ids():
         record = workspace.sae(sae_id)
-        assert sae_fingerprint(record) == record.metadata["fingerprints"]["sae"]
+        assert record.fingerprint() == record.metadata["fingerprints"]["sae"]
 
 
 def test_a_file_that_is_not_published_yet_is_listed_as_such(copied: Path) -> None:

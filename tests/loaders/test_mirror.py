@@ -1,50 +1,23 @@
 """A workspace in an object store, read through a real S3 server on this machine."""
 
 import json
-from collections.abc import Iterator
 
 import fsspec
 import numpy as np
 import pytest
-from moto.server import ThreadedMotoServer
 
-from loaders import mirror
 from loaders.errors import BadInput, FeatureNotFound, SourceUnavailable, StoreDamaged, StoreNotFound
 from loaders.object_csc import ObjectCscLoader
+from loaders.snapshots import read_snapshots, snapshot_name
 from loaders.store import Store
 from loaders.workspace import Workspace
 
 STORE = "tiny-l0@texts"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[ThreadedMotoServer]:
-    running = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    running.start()
-    yield running
-    running.stop()
-
-
 @pytest.fixture
-def url(server: ThreadedMotoServer, workspace: Workspace, tmp_path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The session's workspace, copied into a bucket of its own."""
-    host, port = server.get_host_and_port()
-    for name, value in {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "key",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "LOUPE_CACHE": str(tmp_path / "cache"),
-        "LOUPE_DATABASE_URL": f"sqlite:///{tmp_path / 'catalog.sqlite'}",
-    }.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(mirror, "LISTED_FOR_S", 0.0)
-    fsspec.get_filesystem_class("s3").clear_instance_cache()  # or a file system of an earlier address would be taken
-    files, bucket = objects(), tmp_path.name.replace("_", "-")[-40:].strip("-")
-    files.mkdir(bucket)
-    for kind in ("datasets", "saes", "layers", "stores"):
-        files.put(f"{workspace.root}/{kind}", f"{bucket}/", recursive=True)
-    return f"s3://{bucket}"
+def url(bucket_url: str) -> str:
+    return bucket_url
 
 
 def objects() -> fsspec.AbstractFileSystem:
@@ -147,3 +120,36 @@ def test_a_file_that_no_manifest_lists_follows_the_object_store(url: str) -> Non
         assert remote.file(name).read_bytes() == text
     files.rm(f"{url.removeprefix('s3://')}/{name}")
     assert not remote.file(name).exists()
+
+
+def test_snapshots_are_listed_without_a_copy_and_copied_when_they_are_looked_at(url: str, workspace: Workspace) -> None:
+    remote = Workspace(url)
+    assert remote.snapshot_steps("tiny-l0") == workspace.snapshot_steps("tiny-l0") != []
+    folder = remote.sae_dir("tiny-l0") / "snapshots"
+    assert not folder.exists()
+    found, wanted = (read_snapshots(one.with_snapshots("tiny-l0")) for one in (remote, workspace))
+    assert found.damaged == [] and len(found.snapshots) == len(wanted.snapshots)
+    for one, other in zip(found.snapshots, wanted.snapshots, strict=True):
+        assert (one.step, one.fvu) == (other.step, other.fvu)
+        np.testing.assert_array_equal(one.density, other.density)
+        np.testing.assert_array_equal(one.direction(3), other.direction(3))
+    assert not (remote.sae_dir("tiny-l1") / "snapshots").exists()
+
+
+def test_a_snapshot_that_came_or_went_in_the_object_store_is_seen(url: str, workspace: Workspace) -> None:
+    remote, files = Workspace(url), objects()
+    steps = remote.snapshot_steps("tiny-l0")
+    remote.with_snapshots("tiny-l0")
+    prefix = url.removeprefix("s3://") + "/saes/tiny-l0/snapshots/"
+    files.rm_file(prefix + snapshot_name(steps[0]))
+    files.pipe_file(prefix + "step_00000003.safetensors", b"torn")
+    assert remote.snapshot_steps("tiny-l0") == sorted({*steps[1:], 3})
+    found = read_snapshots(remote.with_snapshots("tiny-l0"))
+    assert [snapshot.step for snapshot in found.snapshots] == steps[1:]
+    assert len(found.damaged) == 1 and "step_00000003" in found.damaged[0]
+
+
+def test_an_sae_without_snapshots_has_none_in_an_object_store_either(url: str) -> None:
+    remote = Workspace(url)
+    assert remote.snapshot_steps("nobody") == []
+    assert read_snapshots(remote.with_snapshots("nobody")) == ([], [])

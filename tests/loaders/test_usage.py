@@ -43,6 +43,15 @@ def test_leftovers_are_what_bears_a_temporary_name_and_is_not_complete(tmp_path:
     assert [path.name for path in children(tmp_path / "stores")] == ["a@b"]
 
 
+def test_recommendations_are_counted_by_model_and_dataset(tmp_path: Path) -> None:
+    (tmp_path / "advice").mkdir()
+    for name in ("tiny@texts.json", ".tiny@texts.json.partial", "tiny@other.json"):
+        (tmp_path / "advice" / name).write_text("12345")
+    report = workspace_bytes(tmp_path)
+    assert report["advice"] == {"tiny@other": 5, "tiny@texts": 5}
+    assert report["leftovers"] == {"advice/.tiny@texts.json.partial": 5} and report["other"] == 0
+
+
 def test_a_link_takes_no_space_and_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "big").write_bytes(bytes(1000))
     (tmp_path / "stores/a@b").mkdir(parents=True)

@@ -58,5 +58,7 @@ def test_a_demo_that_cannot_be_planned_says_so_on_home_until_it_can(tmp_path: Pa
     assert [(job.job_id, job.status, job.note) for job in jobs(catalog)] == [("plan", "failed", said)]
     monkeypatch.setattr("precompute.demo.demo_tasks", lambda workspace, model, catalog: [])
     assert demo.run_demo(str(tmp_path), str(model)) == 0
-    assert [(job.job_id, job.status, job.note) for job in jobs(catalog)] == [("plan", "done", "")]
+    assert [(job.job_id, job.status, job.note) for job in jobs(catalog) if job.job_id == "plan"] == [
+        ("plan", "done", "")
+    ]
     catalog.close()

@@ -17,6 +17,7 @@ from precompute import grammar_dataset, grammar_model
 from precompute.loss_recovered import held_out_contexts, measure_loss_recovered
 from precompute.models import load_model
 from precompute.progress import Progress
+from precompute.row_stages import RowStages
 from precompute.sae_files import load_sae, write_sae
 from precompute.saes.sae import Sae
 
@@ -76,6 +77,22 @@ def test_loss_recovered_is_what_the_function_measures_and_is_kept(grammar: Works
     said = capsys.readouterr().out.splitlines()
     assert len(said) == 2 and said[0].startswith("loss recovered at transformer.h.0 of tiny: ")
     assert "of 5 held-out contexts of grammar" in said[1]
+
+
+def test_loss_is_recovered_behind_the_stages_that_the_sae_was_added_with(grammar: Workspace, capsys: Captured) -> None:
+    sae, cfg = load_sae(grammar.sae_dir("random"))
+    loaded, dataset = load_model(grammar.models_dir() / "tiny"), grammar.dataset("grammar")
+    stages = RowStages([{"stage": "layer_norm"}])
+    write_sae(grammar.sae_dir("normed"), sae, {**cfg["metadata"], "input_stages": stages.stages})
+    answer = ask(capsys, grammar, "loss-recovered", "normed", "--contexts", "8")
+    chosen = held_out_contexts(dataset, 8)
+    wanted = measure_loss_recovered(loaded, "transformer.h.0", sae, dataset, chosen, stages=stages)
+    plain = measure_loss_recovered(loaded, "transformer.h.0", sae, dataset, chosen)
+    assert wanted is not None and plain is not None
+    assert answer["ce_spliced"] == pytest.approx(wanted.ce_spliced) != pytest.approx(plain.ce_spliced)
+    standardise = {"stage": "standardise", "by": "layer", "eps": 1e-5}
+    write_sae(grammar.sae_dir("standardised"), sae, {**cfg["metadata"], "input_stages": [standardise]})
+    assert "cannot be put back into the model" in refuse(capsys, grammar, "loss-recovered", "standardised")
 
 
 def test_what_has_no_loss_is_refused_in_one_sentence(

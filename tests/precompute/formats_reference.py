@@ -24,10 +24,14 @@ def saelens(directory, x):
         json.loads((directory / "cfg.json").read_text()),
         as_double(load_file(directory / "sae_weights.safetensors")),
     )
-    scale = 1.0
+    scale, mean = 1.0, 0.0
+    if cfg["normalize_activations"] == "constant_norm_rescale":
+        scale = x.shape[1] ** 0.5 / np.linalg.norm(x, axis=1, keepdims=True)
+    if cfg["normalize_activations"] == "layer_norm":
+        mean, scale = x.mean(1, keepdims=True), 1 / x.std(1, keepdims=True, ddof=1)
     if cfg["normalize_activations"] == "expected_average_only_in":
         scale = json.loads((directory / "activation_scaler.json").read_text())["scaling_factor"]
-    inside = x * scale - (t["b_dec"] if cfg["apply_b_dec_to_input"] else 0)
+    inside = (x - mean) * scale - (t["b_dec"] if cfg["apply_b_dec_to_input"] else 0)
     product, w_dec = inside @ t["W_enc"], t["W_dec"]
     if cfg["architecture"] == "gated":
         codes = (product + t["b_gate"] > 0) * np.maximum(product * np.exp(t["r_mag"]) + t["b_mag"], 0)
@@ -38,7 +42,7 @@ def saelens(directory, x):
         codes = jump(product + t["b_enc"], t["threshold"])
     else:
         codes = np.maximum(product + t["b_enc"], 0)
-    return (codes @ w_dec + t["b_dec"]) / scale
+    return (codes @ w_dec + t["b_dec"]) / scale + mean
 
 
 def gemma_scope(directory, x):

@@ -5,13 +5,16 @@ import json
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from transformers import AutoTokenizer, GPT2LMHeadModel
 
 from catalog.catalog import Catalog
 from catalog.jobs import jobs
 from loaders.errors import BadInput
+from loaders.inspection import inspect_store
 from loaders.workspace import Workspace
 from precompute.add import Config, plan_all
+from precompute.export_sae import export_sae
 from tests.precompute.add_reference import (
     POSITIONS,
     TEXTS,
@@ -109,6 +112,25 @@ def test_activations_are_those_of_the_formula_at_every_token(folder, workspace, 
     assert manifest.get("input_stages", []) == added.stages
 
 
+@pytest.mark.parametrize(
+    "name", ["centred mlp", "heads without value biases", "folded norm", "rows of one norm", "layer norm"]
+)
+def test_what_was_exported_or_lies_in_the_workspace_is_added_again_with_the_same_activations(
+    folder, workspace, tmp_path, name
+):
+    place, cfg, processing, bos, _, _ = CASES[name]
+    said = {"prepend_bos": bos, "model_from_pretrained_kwargs": processing}
+    sae = write_sae(tmp_path / "again", folder / "model", f"blocks.1.{place}", metadata=said, **cfg)
+    again = Workspace(tmp_path / "w")
+    [first] = add(folder, again, sae)
+    assert inspect_store(again.store_dir(first.store), verify=True)["faults"] == []
+    exported = export_sae(again, first.sae, "saelens", tmp_path / "exported")
+    for number, source in enumerate((exported, again.sae_dir(first.sae))):
+        [second] = add(folder, again, source, sae_id=f"again-{number}")
+        for one, wanted in zip(activations(again, second.store), activations(again, first.store), strict=True):
+            np.testing.assert_allclose(one, wanted, atol=2e-5 * max(np.abs(wanted).max(), 1))
+
+
 def test_the_constant_that_a_file_owes_is_estimated_on_the_rows(folder, workspace):
     sae = write_sae(
         folder / "owing", folder / "model", "blocks.1.hook_resid_pre", normalize_activations="expected_average_only_in"
@@ -127,6 +149,19 @@ def test_the_constant_that_a_file_owes_is_estimated_on_the_rows(folder, workspac
     for one, wanted in zip(activations(workspace, added.store), rows, strict=True):
         np.testing.assert_allclose(one, codes(sae, wanted * scale), atol=1e-4)
     assert workspace.sae("owing").metadata["checked"]["scale"] == added.check.scale
+
+
+def test_a_whitening_beside_the_sae_is_folded(folder, workspace):
+    place = "blocks.1.hook_resid_pre"
+    sae = write_sae(folder / "whitened", folder / "model", place, normalize_activations="covariance_whitening")
+    generator = torch.Generator().manual_seed(0)
+    mean, matrix = torch.randn(WIDTH, generator=generator), torch.randn(WIDTH, WIDTH, generator=generator)
+    whitening = {"mean": mean, "matrix": matrix, "inverse_matrix": torch.linalg.inv(matrix).contiguous()}
+    save_file(whitening, sae / "activation_whitening.safetensors")
+    [added] = add(folder, workspace, sae)
+    wanted = expected(folder, sae, "hook_resid_pre", True, coded=lambda rows: (rows - mean) @ matrix)
+    for one, other in zip(activations(workspace, added.store), wanted, strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-5 * max(np.abs(other).max(), 1))
 
 
 def test_an_older_saelens_config_is_read_like_a_new_one(folder, workspace):
@@ -175,8 +210,6 @@ def test_an_l0_far_from_the_published_one_stops_too(folder, tmp_path):
     sae = write_sae(tmp_path / "wide", folder / "model", "blocks.1.hook_resid_pre", exact=True)
     cfg = json.loads((sae / "cfg.json").read_text())
     (sae / "cfg.json").write_text(json.dumps({**cfg, "architecture": "standard"}))
-    from safetensors.torch import save_file
-
     save_file(
         {"sparsity": torch.full((2 * WIDTH,), -2.0)}, sae / "sparsity.safetensors"
     )  # each fires on 1 % of the tokens
@@ -205,7 +238,8 @@ def test_contexts_are_as_long_as_the_sae_was_trained_on_and_another_dataset_gets
         ({"architecture": "transcoder"}, {}, "is a transcoder"),
         ({}, {"hook_name_out": "blocks.1.hook_mlp_out"}, "predicts blocks.1.hook_mlp_out"),
         ({}, {"hook_head_index": 3}, "reads head 3 alone"),
-        ({"normalize_activations": "covariance_whitening"}, {}, "covariance_whitening"),
+        ({"normalize_activations": "covariance_whitening"}, {}, "activation_whitening.safetensors' is not beside it"),
+        ({"normalize_activations": "tanh"}, {}, "tanh"),
         ({}, {"model_from_pretrained_kwargs": {"checkpoint_index": 9}}, "checkpoint_index=9"),
         ({}, {"hook_name": None}, "Name it with --hook"),
         ({}, {"model_name": None}, "Give it with --model"),

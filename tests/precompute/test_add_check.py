@@ -9,7 +9,7 @@ from precompute.hook_names import Place
 from precompute.row_stages import RowStages
 
 WIDTH = 8
-READING = Reading(Place("somewhere"), [], None)
+READING = Reading(Place("somewhere"), [], None, "somewhere")
 
 
 @pytest.fixture

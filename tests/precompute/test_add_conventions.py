@@ -129,7 +129,7 @@ def test_the_plain_checkpoint_links_weights_and_leaves_nothing_behind(tmp_path):
     save_file({"W": torch.ones(1)}, found.path / "sae_weights.safetensors")
     with as_plain_checkpoint(read_conventions(found)) as folder:
         plain = json.loads((folder / "cfg.json").read_text())
-        assert (plain["normalize_activations"], plain["reshape_activations"]) == ("none", "none")
+        assert (plain["normalize_activations"], plain["reshape_activations"]) == ("layer_norm", "hook_z")
         assert (folder / "sae_weights.safetensors").samefile(found.path / "sae_weights.safetensors")
     assert not folder.exists() and json.loads((found.path / "cfg.json").read_text())["reshape_activations"] == "hook_z"
 

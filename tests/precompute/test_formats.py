@@ -11,7 +11,6 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from loaders.errors import BadInput
-from loaders.faults import sae_fingerprint
 from loaders.workspace import Workspace
 from precompute import harvest
 from precompute.export_sae import export_sae
@@ -79,7 +78,7 @@ def test_an_sae_that_leaves_and_comes_back_rebuilds_the_same_rows(name, architec
     assert_rebuilds(back, truth)
     assert (cfg["metadata"]["model_name"], cfg["metadata"]["hook_name"]) == ("a model", "other.hook")
     assert cfg["metadata"]["layer_index"] == 4
-    assert cfg["metadata"]["fingerprints"]["sae"] == sae_fingerprint(workspace.sae("two"))
+    assert cfg["metadata"]["fingerprints"]["sae"] == workspace.sae("two").fingerprint()
 
 
 @pytest.mark.parametrize(("name", "architecture"), REFUSED)
@@ -145,8 +144,13 @@ def change(directory, file, **fields):
 @pytest.mark.parametrize(
     ("name", "file", "fields", "sentence"),
     [
-        ("saelens", "cfg.json", {"normalize_activations": "layer_norm"}, "normalises each row"),
-        ("saelens", "cfg.json", {"normalize_activations": "constant_norm_rescale"}, "normalises each row"),
+        ("saelens", "cfg.json", {"normalize_activations": "tanh"}, "does not know \\(tanh\\)"),
+        (
+            "saelens",
+            "cfg.json",
+            {"normalize_activations": "layer_norm", "metadata": {"input_stages": [{"stage": "constant_norm_rescale"}]}},
+            "its metadata constant_norm_rescale",
+        ),
         ("saelens", "cfg.json", {"reshape_activations": "hook_mlp"}, "reshapes"),
         ("saelens", "cfg.json", {"architecture": "temporal"}, "none of gated, jumprelu, standard, topk"),
         ("sparsify", "cfg.json", {"transcode": True}, "is a transcoder"),

@@ -9,19 +9,20 @@ import numpy as np
 import pytest
 import torch
 from scipy.sparse import csc_array
-from scipy.stats import rankdata
 
+from analysis.detection import activation_matrix, area_under_curve, best_detector
 from catalog.catalog import Catalog
 from loaders.errors import BadInput
 from loaders.store import Store
 from loaders.workspace import Workspace
-from precompute import build, demo, grammar_dataset, grammar_model
+from precompute import build, demo, findings, grammar_dataset, grammar_model
 from precompute.corpora.grammar import BOS, CONSTRUCTIONS, ROLES, TOKEN_IDS, marked_contexts
 from precompute.models import LoadedModel, load_model
 from precompute.progress import Progress
 
 MODEL = grammar_model.Config(layers=3, width=96, steps=1200)
 HOOKS = ("transformer.h.1", "transformer.h.2")
+STEPS, RATE = (400,), 2e-3  # for less than half of the demo's text, half of its steps
 NAMES = ROLES["woman's name"] + ROLES["man's name"]
 
 
@@ -40,10 +41,10 @@ class Truth(NamedTuple):
 
 @pytest.fixture(scope="module")
 def grammar(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """Model, dataset, SAEs of the last two layers with every table, and their matching, all by the demo's own steps."""
+    """Model, dataset, SAEs of the last two layers with every table, and their matching, all by the demo's own tasks."""
     workspace = Workspace(tmp_path_factory.mktemp("grammar"))
     model = grammar_model.run(MODEL, workspace, Progress())
-    config = replace(demo.grammar_config(model), hooks=HOOKS)
+    config = replace(demo.grammar_config(model), hooks=HOOKS, steps=STEPS, lr=RATE)
     grammar_dataset.run(grammar_dataset.Config(tokens=60_000), workspace, Progress())
     for task in build.set_tasks(config, workspace, Catalog(workspace.catalog_url)):
         task.run(Progress())
@@ -65,12 +66,7 @@ def truth(store: Store) -> Truth:
 
 @pytest.fixture(scope="module")
 def activations(store: Store) -> csc_array:
-    """All activations [samples, features], read feature by feature."""
-    found = [store.activations(feature) for feature in range(store.features)]
-    indptr = np.cumsum([0, *(len(one.indices) for one in found)])
-    data = np.concatenate([one.activations for one in found]).astype(np.float64)
-    indices = np.concatenate([one.indices for one in found]).astype(np.int64)
-    return csc_array((data, indices, indptr), shape=(store.samples, store.features))
+    return activation_matrix(store)
 
 
 @pytest.fixture(scope="module")
@@ -79,18 +75,7 @@ def model(grammar: Workspace) -> LoadedModel:
 
 
 def best_feature(activations: csc_array, mask: np.ndarray) -> int:
-    """The feature whose activations have the highest Pearson correlation with the mask."""
-    means = activations.mean(axis=0)
-    deviations = np.sqrt(np.maximum(activations.power(2).mean(axis=0) - means**2, 1e-12))
-    products = activations.T @ mask.astype(np.float64) / len(mask)
-    return int(((products - means * mask.mean()) / (deviations * mask.std())).argmax())
-
-
-def area_under_curve(values: np.ndarray, mask: np.ndarray) -> float:
-    """Probability that a sample inside the mask has a higher activation than one outside, ties counted half."""
-    inside = int(mask.sum())
-    ranks = rankdata(values)[mask].sum() - inside * (inside + 1) / 2
-    return float(ranks / (inside * (len(mask) - inside)))
+    return best_detector(activations, mask).feature
 
 
 def strongest_influences(store: Store, feature: int, n: int) -> list[str]:
@@ -216,3 +201,21 @@ def test_layers_share_a_basis_so_features_match_by_decoder_cosine_too(grammar: W
     mutual = matches[matches["is_best_target"] & matches["is_best_source"] & matches["is_linked"]]
     assert len(mutual) > 50
     assert mutual["cosine"].median() > 0.5  # unrelated directions in 96 dimensions: 0 +- 0.1
+
+
+def test_what_is_worth_showing_of_the_grammar_is_what_it_plants(
+    grammar: Workspace, store: Store, truth: Truth, activations: csc_array
+) -> None:
+    found = {one.title.rpartition(" ")[0]: one for one in findings.find_all(grammar) if one.page == "feature"}
+    closing = next(one for one in found.values() if "must close" in one.note)
+    closer = closing.note.partition("“")[2][0]
+    values = activations[:, [closing.feature]].toarray().ravel()
+    assert area_under_curve(values, truth.is_next("brackets", (closer,))) >= findings.KNOWS
+    assert closer in strongest_influences(store, int(closing.feature or 0), findings.PROMOTED)
+    assert {"the verb must be", "the name is"} <= {title.removeprefix("It knows that ") for title in found}
+
+
+def test_the_truth_of_a_dataset_is_read_only_where_the_grammar_wrote_it(store: Store, truth: Truth) -> None:
+    read = findings.read_truth(store)
+    assert read is not None
+    assert np.array_equal(read.construction, truth.construction) and np.array_equal(read.next_token, truth.next_token)

@@ -94,6 +94,43 @@ def test_labels_outlive_their_store(copied: Workspace) -> None:
     assert label is not None and label.name == "brackets"
 
 
+def write_advice(workspace: Workspace, *names: str) -> None:
+    (workspace.root / "advice").mkdir(exist_ok=True)
+    for name in names:
+        (workspace.root / "advice" / name).write_text("{}")
+
+
+def advice_left(workspace: Workspace) -> list[str]:
+    return sorted(path.name for path in (workspace.root / "advice").iterdir())
+
+
+def test_a_recommendation_goes_by_its_name_alone(copied: Workspace) -> None:
+    write_advice(copied, "tiny@texts.json", "tiny@other.json")
+    take_away(copied, "advice/tiny@texts")
+    assert advice_left(copied) == ["tiny@other.json"]
+    with pytest.raises(StoreNotFound, match=r"There is no 'advice/tiny@texts' in this workspace \(there: tiny@other\)"):
+        take_away(copied, "advice/tiny@texts")
+
+
+def test_recommendations_go_with_the_dataset_that_they_were_measured_on(copied: Workspace) -> None:
+    write_advice(copied, "tiny@texts.json", "another@texts.json", "tiny@other.json")
+    users = ["activations/tiny", "stores/tiny-l0@texts", "stores/tiny-l1@texts", "layers/tiny"]
+    found = removal.find(copied, ["datasets/texts", "advice/tiny@texts", *users])
+    assert [each.name for each in found if each.name.startswith("advice/")] == [
+        "advice/tiny@texts",
+        "advice/another@texts",
+    ]
+    removal.require_unneeded(copied, found)
+    removal.remove(found)
+    assert advice_left(copied) == ["tiny@other.json"]
+
+
+def test_a_half_written_recommendation_is_a_leftover(copied: Workspace) -> None:
+    write_advice(copied, ".tiny@texts.json.partial", "tiny@texts.json")
+    removal.sweep(copied, removal.collect(copied))
+    assert advice_left(copied) == ["tiny@texts.json"]
+
+
 @pytest.mark.parametrize(
     "name",
     [

@@ -7,6 +7,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from loaders.errors import BadInput, StoreNotFound
+from loaders.sae import SaeRecord
 from precompute.sae_files import load_sae, write_sae
 from precompute.saes import topk
 from precompute.saes.sae import Sae, decode, initial
@@ -62,6 +63,15 @@ def test_the_fingerprint_changes_with_a_weight_or_with_k_but_not_with_the_metada
     assert fingerprint("c", weights, 4, {}) != first
     weights.biases["b_enc"][0] += 1
     assert fingerprint("d", weights, 3, {}) != first
+
+
+def test_the_same_weights_behind_another_stage_are_another_sae_and_verified_as_such(weights, tmp_path):
+    metadata = {"input_stages": [{"stage": "layer_norm"}]}
+    plain, normed = (
+        write_sae(tmp_path / name, weights, said)["metadata"]["fingerprints"]["sae"]
+        for name, said in (("a", {}), ("b", metadata))
+    )
+    assert plain != normed == SaeRecord.open(tmp_path / "b").fingerprint()
 
 
 def test_an_sae_that_does_not_subtract_b_dec_is_read_with_the_same_codes(weights, tmp_path):

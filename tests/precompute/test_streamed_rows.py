@@ -90,13 +90,14 @@ def test_rows_are_shuffled_alike_at_all_hook_points_and_follow_from_the_seed(wor
 
 
 def test_batches_are_normalised_and_shared_out_evenly(workspace, loaded):
-    rows = StreamedRows(stream(workspace, loaded), HOOKS[1], 256)
+    one = stream(workspace, loaded)
+    rows = StreamedRows(one, HOOKS[1], 256)
     whole = rows.batch(2)
     assert float(normalise(rows.checked.clone(), rows.mean, rows.scale).square().sum(1).mean()) == pytest.approx(
         32, rel=0.2
     )
     assert torch.equal(torch.cat([rows.batch(2, part, 4) for part in range(4)]), whole)
-    assert len(rows.checked) == rows.held_out_rows == sum(len(part) for part in rows.held_out())
+    assert len(rows.checked) == rows.held_out_rows == sum(len(part[HOOKS[1]]) for part in one.held_out())
 
 
 def test_an_sae_is_trained_without_saved_activations(own):
@@ -110,7 +111,7 @@ def test_an_sae_is_trained_without_saved_activations(own):
 def test_several_saes_trained_from_one_stream_are_those_that_train_alone(own, monkeypatch):
     harvested = []
     harvest = Stream.harvest
-    monkeypatch.setattr(Stream, "harvest", lambda self, contexts: harvested.append(1) or harvest(self, contexts))
+    monkeypatch.setattr(Stream, "harvest", lambda self, *given: harvested.append(1) or harvest(self, *given))
     configs = [
         config(own, sae_id="a", hook=HOOKS[0]),
         config(own, sae_id="b", k=4),
@@ -120,9 +121,21 @@ def test_several_saes_trained_from_one_stream_are_those_that_train_alone(own, mo
     of_all, _ = len(harvested), harvested.clear()
     alone = train.run(config(own, sae_id="d", k=4), own, Progress())
     of_one = len(harvested)
-    assert of_all < 2 * of_one
+    assert of_all == of_one  # buffers, and held-out contexts, for all three together
     one, other = load_sae(together[1])[0], load_sae(alone)[0]
     assert all(torch.equal(tensor, other.parameters[name]) for name, tensor in one.parameters.items())
+
+
+def test_what_a_module_receives_is_streamed_beside_what_it_hands_on(own, loaded):
+    dataset, contexts = own.dataset("texts"), np.arange(5)
+    received = f"{HOOKS[1]}.input"
+    one = Stream(loaded, dataset, (HOOKS[0], HOOKS[1], received), 1_000, 0)
+    found = one.harvest(contexts)
+    assert torch.equal(found[received], found[HOOKS[0]]) and not torch.equal(found[received], found[HOOKS[1]])
+    _, cfg = load_sae(train.run(config(own, hook=received), own, Progress()))
+    assert cfg["metadata"]["hook_name"] == received and cfg["metadata"]["quality"]["fvu"] < 0.6
+    with pytest.raises(BadInput, match=r"Hook point 'embeddings\.word_embeddings\.input' .* no hidden states"):
+        train.run(config(own, sae_id="b", hook="embeddings.word_embeddings.input"), own, Progress())
 
 
 def test_a_stream_that_cannot_be_is_refused(own, loaded):

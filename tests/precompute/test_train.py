@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -219,6 +220,42 @@ def test_a_killed_run_resumes_to_the_same_weights(planted):
     whole, cfg = load_sae(run(replace(config, sae_id="whole"), planted.workspace, Progress()))
     assert made["metadata"]["fingerprints"] == cfg["metadata"]["fingerprints"]
     assert all(torch.equal(one, whole.parameters[name]) for name, one in resumed.parameters.items())
+
+
+class StoppedAt:
+    """A progress sink that stops the run, as Ctrl-C would, once so many steps are done."""
+
+    def __init__(self, steps):
+        self.steps = steps
+
+    def update(self, step):
+        if step.status == "running" and step.done >= self.steps:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(("begun", "would_take"), [("bfloat16", "float32"), ("float32", "bfloat16")])
+def test_a_resumed_run_keeps_the_product_that_it_was_begun_with(planted, monkeypatch, capsys, begun, would_take):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: begun == "bfloat16")
+    with pytest.raises(KeyboardInterrupt):
+        run(SHORT, planted.workspace, Progress(StoppedAt(10)))
+    whole, _ = load_sae(run(replace(SHORT, sae_id="whole"), planted.workspace, Progress()))
+    assert "was begun with" not in capsys.readouterr().err
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: begun != "bfloat16")
+    resumed, cfg = load_sae(run(SHORT, planted.workspace, Progress()))
+    assert f"begun with encoder products in {begun} and goes on" in (said := capsys.readouterr().err)
+    assert f"this machine would take {would_take}" in said
+    assert cfg["metadata"]["training"]["product"] == begun and cfg["metadata"]["training"]["dtype"] == "auto"
+    assert all(torch.equal(one, whole.parameters[name]) for name, one in resumed.parameters.items())
+
+
+def test_a_run_that_leaves_many_features_dead_says_how_many_and_what_to_try(planted, capsys):
+    run(replace(CONFIG, sae_id="well", steps=100, expansion=2, k=6), planted.workspace, Progress())
+    assert "dead" not in capsys.readouterr().err
+    run(replace(SHORT, k=1, expansion=32, dead_after=5), planted.workspace, Progress())
+    said = capsys.readouterr().err
+    share = int(re.match(r"loupe: (\d+)% of the 1,024 features of SAE 'planted-l0' are dead", said)[1])
+    assert share > 20 and said.endswith("Try a smaller lr than 0.01, fewer features, a larger k or more steps.\n")
+    assert "in the last 5 steps (320 rows)" in said
 
 
 def test_a_torn_checkpoint_is_reported_with_the_remedy(planted):

@@ -1,3 +1,6 @@
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -31,10 +34,7 @@ def reference_gradients(name, sae, x, setup, dead):
     """Loss and gradients by plain dense autograd: the obvious slow version of the all-sparse step."""
     leaves = {key: tensor.clone().requires_grad_() for key, tensor in sae.parameters.items()}
     pre = (x - leaves["b_dec"]) @ leaves["w_enc"].t() + leaves["b_enc"]
-    if name == "topk":
-        kept = pre >= pre.topk(setup.k, dim=1).values[:, -1:]
-    else:
-        kept = pre >= pre.flatten().topk(min(setup.k * len(x), pre.numel())).values[-1]
+    kept = pre >= pre.topk(setup.k, dim=1).values[:, -1:] if name == "topk" else naive_choice(pre, setup.k)
     codes = torch.where(kept, pre, 0).relu()
     widths = matryoshka.widths(setup) if name == "matryoshka" else (setup.d_sae,)
     residuals = [codes[:, :width] @ leaves["w_dec"][:width] + leaves["b_dec"] - x for width in widths]
@@ -50,6 +50,21 @@ def reference_gradients(name, sae, x, setup, dead):
         loss = loss + setup.aux_weight * off[::EVERY].square().mean()
     gradients = torch.autograd.grad(loss, list(leaves.values()))
     return loss.item(), dict(zip(leaves, gradients, strict=True))
+
+
+def naive_choice(pre, k):
+    """Which entries of a batch are its k * rows largest, by sorting it whole: of equal ones the first."""
+    kept = torch.zeros(pre.numel(), dtype=torch.bool)
+    kept[pre.flatten().sort(descending=True, stable=True).indices[: k * len(pre)]] = True
+    return kept.view(pre.shape)
+
+
+def dense(selected, shape):
+    """Where `select_batch` found its active entries."""
+    rows = torch.arange(shape[0]).repeat_interleave(selected.starts.diff().long())
+    chosen = torch.zeros(shape, dtype=torch.bool)
+    chosen[rows, selected.indices.long()] = True
+    return chosen
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -84,6 +99,49 @@ def test_a_batch_keeps_its_largest_entries_wherever_they_are():
     assert selected.indices.tolist() == [0, 1, 2, 2]
     assert selected.values.tolist() == [5.0, 4.0, 3.0, 2.0]
     assert select_batch(-pre.abs(), 2).indices.tolist() == []
+
+
+@given(shapes, st.integers(1, 60), st.sampled_from([torch.float32, torch.bfloat16]))
+@settings(deadline=None, max_examples=60)
+def test_of_entries_that_tie_at_the_threshold_the_first_are_kept_and_no_more_than_k_per_row(shape, levels, dtype):
+    rows, _, d_sae, k, seed = shape
+    generator = torch.Generator().manual_seed(seed)
+    pre = torch.randint(-levels, levels, (rows, d_sae), generator=generator).to(dtype)
+    selected = select_batch(pre, k)
+    assert torch.equal(dense(selected, pre.shape), naive_choice(pre, k) & (pre > 0))
+    assert len(selected.values) <= k * rows
+
+
+class Threads:
+    """Two threads that tell each other, in the place of two processes."""
+
+    size = 2
+
+    def __init__(self, rank, told, barrier):
+        self.rank, self.told, self.barrier = rank, told, barrier
+
+    def gather(self, own):
+        self.told[self.rank] = own
+        self.barrier.wait()
+        found = torch.cat([self.told[0], self.told[1]])
+        self.barrier.wait()
+        return found
+
+
+@given(shapes, st.integers(1, 60))
+@settings(deadline=None, max_examples=30)
+def test_two_processes_keep_of_ties_what_one_would(shape, levels):
+    rows, _, d_sae, k, seed = shape
+    pre = torch.randint(-levels, levels, (2 * rows, d_sae), generator=torch.Generator().manual_seed(seed)).bfloat16()
+    told, barrier = {}, Barrier(2)
+    with ThreadPoolExecutor(2) as pool:
+        both = list(
+            pool.map(
+                lambda rank: select_batch(pre.split(rows)[rank].contiguous(), k, Threads(rank, told, barrier)), (0, 1)
+            )
+        )
+    found = torch.cat([dense(selected, (rows, d_sae)) for selected in both])
+    assert torch.equal(found, dense(select_batch(pre, k), pre.shape))
 
 
 def test_bfloat16_rounds_the_choice_of_latents_and_nothing_else():
