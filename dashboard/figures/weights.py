@@ -63,7 +63,7 @@ def draw_distribution(
         barmode="overlay",
         bargap=0,
         showlegend=len(distributions) > 1,
-        legend={"x": 1, "xanchor": "right", "y": 1, "yanchor": "top", "font": {"size": 11}},
+        legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "font": {"size": 11}},  # above every bar
         shapes=[] if mark is None else [_line(mark)],
         xaxis={"title": x_title, "range": [float(edges[0]), float(edges[-1])], "showgrid": False, "nticks": 6},
         yaxis={
