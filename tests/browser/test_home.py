@@ -48,7 +48,9 @@ def test_a_finished_pipeline_takes_no_more_room_than_its_bar(page: Page, catalog
     page.goto("/")
     panel = page.locator("#home-pipeline .panel")
     expect(panel.locator(".badge").first).to_have_text("running")
-    page.wait_for_function("document.querySelector('#home-pipeline .panel')?.offsetHeight > 150")  # it is drawn anew often
+    page.wait_for_function(
+        "document.querySelector('#home-pipeline .panel')?.offsetHeight > 150"
+    )  # it is drawn anew often
     put_job(catalog, "match-a", "Match the layers", 901, "done")
     expect(panel.locator(".badge").first).to_have_text("done")
     page.wait_for_function("document.querySelector('#home-pipeline .panel')?.offsetHeight < 110")

@@ -205,6 +205,7 @@ def test_workers_go_on_where_the_temporary_files_were_tidied(
     server = serving()
     (counters,) = (tmp_path / "tmp").glob("loupe-metrics-*")
     shutil.rmtree(counters)
+    server.wait_until(lambda: len(server.workers()) == 1)
     (before,) = server.workers()
     server.process.send_signal(signal.SIGHUP)
     server.wait_until(lambda: before not in server.workers() and len(server.workers()) == 1)
@@ -218,9 +219,9 @@ def test_one_warm_copy_is_shared_by_all_workers(serving: Callable[..., Serving])
             return next(int(line.split()[1]) for line in file if line.startswith("Private_Dirty:")) / 1024
 
     server = serving("--workers", "3")
+    server.wait_until(lambda: len(server.workers()) == 3)
     server.get("/")
     assert all(own(worker) < 150 for worker in server.workers())
-    assert len(server.workers()) == 3
 
 
 @pytest.mark.parametrize(
