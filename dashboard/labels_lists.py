@@ -45,7 +45,8 @@ def body(store: Store, view: View) -> list[Any]:
 def _all(store: Store, known: list[FeatureList], gone: bool) -> html.Section:
     begin = html.Div(
         [
-            dbc.Input(name="name", placeholder="Name of a new list", autocomplete="off"),
+            html.Label("Name of a new list", htmlFor="list-name", className="visually-hidden"),
+            dbc.Input(id="list-name", name="name", placeholder="Name of a new list", autocomplete="off"),
             ask("Begin a list", "begin-list"),
         ],
         className="row-gap writes list-begin",
@@ -90,7 +91,8 @@ def _items(store: Store, opened: FeatureList) -> html.Section:
     )
     change = html.Div(
         [
-            dbc.Input(name="name", value=opened.name, autocomplete="off", **{"aria-label": "Name of the list"}),
+            html.Label("Name of the list", htmlFor="list-name", className="visually-hidden"),
+            dbc.Input(id="list-name", name="name", value=opened.name, autocomplete="off"),
             ask("Rename", "rename-list", list=opened.list_id),
             *(
                 [ask("Remove the list", "remove-list", list=opened.list_id, sure="Remove it for everybody?")]

@@ -20,6 +20,9 @@ from dashboard.explorer_grid import BLOCK_ROWS, CHOICE, GRID_OPTIONS
 from dashboard.labels_view import FILTERS, View
 from loaders.store import Store
 
+ANY = "*"
+"""A filter's value for everything; a word is asked for as `=word`."""
+
 
 def body(store: Store, view: View) -> list[Any]:
     """Filters and the table."""
@@ -34,9 +37,9 @@ def body(store: Store, view: View) -> list[Any]:
             placeholder="Name or notes",
             className="form-control",
         ),
-        _choice("category", "any category", choices["category"], view.category),
-        _choice("author", "anybody", choices["author"], view.author),
-        _choice("origin", "any origin", list(ORIGINS), view.origin),
+        *_choice("category", "any category", choices["category"], view.category),
+        *_choice("author", "anybody", choices["author"], view.author),
+        *_choice("origin", "any origin", list(ORIGINS), view.origin),
     ]
     grid = dag.AgGrid(
         id="labels-grid",
@@ -68,13 +71,14 @@ def body(store: Store, view: View) -> list[Any]:
     ]
 
 
-def _choice(field: str, everything: str, words: list[str], chosen: str) -> dbc.Select:
+def _choice(field: str, everything: str, words: list[str], chosen: str) -> list[Any]:
     """A filter; what an address asks for can be chosen even where no label has it any more."""
     known = [*words, *([chosen] if chosen and chosen not in words else [])]
-    options = [{"value": "", "label": everything}, *({"value": word, "label": word} for word in known)]
-    return dbc.Select(
-        id=f"labels-{field}", options=options, value=chosen, size="sm", **{"aria-label": field.capitalize()}
-    )
+    options = [{"value": ANY, "label": everything}, *({"value": f"={word}", "label": word} for word in known)]
+    return [
+        html.Label(field.capitalize(), htmlFor=f"labels-{field}", className="visually-hidden"),
+        dbc.Select(id=f"labels-{field}", options=options, value=f"={chosen}" if chosen else ANY, size="sm"),
+    ]
 
 
 def _columns() -> list[dict[str, Any]]:
@@ -120,6 +124,11 @@ def row_of(label: Label, store: Store, score: int | None, comments: int) -> dict
     }
 
 
+def _asked(value: str | None) -> str:
+    """The word of a filter, "" for everything."""
+    return (value or ANY)[1:]
+
+
 def register() -> None:
     """Add the table's callbacks; called by the page, once per app."""
 
@@ -139,13 +148,14 @@ def register() -> None:
             return (no_update,) * 4
         store = workspace().open_store(place["store"])
         order = (request.get("sortModel") or [{"colId": "saved", "sort": "desc"}])[0]
+        view = View("labels", (q or "").strip(), *(_asked(value) for value in (category, by, origin)))
         found = find_labels(
             catalog(),
             store.sae_fingerprint,
-            text=(q or "").strip(),
-            category=category or None,
-            author=by or None,
-            origin=origin or None,
+            text=view.q,
+            category=view.category or None,
+            author=view.author or None,
+            origin=view.origin or None,
             order_by=str(order["colId"]),
             descending=order.get("sort") == "desc",
             limit=min(max(int(request["endRow"]) - int(request["startRow"]), 1), 10 * BLOCK_ROWS),
@@ -157,9 +167,7 @@ def register() -> None:
             row_of(label, store, scores.get(label.feature_id), comments.get(label.feature_id, 0))
             for label in found.labels
         ]
-        view = View("labels", (q or "").strip(), category or "", by or "", origin or "")
-        is_all = view == View()
-        words = plural(found.total, "label") + ("" if is_all else " found")
+        words = plural(found.total, "label") + ("" if view == View() else " found")
         response = {"rowData": rows, "rowCount": found.total}
         return response, words, found.total > 0, urls.labels(store.id, **view.query())
 

@@ -206,8 +206,9 @@ def register(app: Dash) -> None:
         if store is None or place.page not in ("explorer", "feature", "labels", "layers"):
             return no_update
         set_id = set_of(store, sets)
-        if store == place.store or (place.page == "layers" and (set_id == place.set_id or place.set_id is None)):
-            return no_update
+        here = place.store or (None if place.page == "layers" else choose_store(place, None, sets))
+        if store == here or (place.page == "layers" and (set_id == place.set_id or place.set_id is None)):
+            return no_update  # an address without a store shows the first one, and keeps its query
         return urls.switch_store(pathname, store, set_id)
 
     @app.callback(

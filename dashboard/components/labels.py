@@ -59,10 +59,10 @@ def tabs(links: dict[str, tuple[str, bool]]) -> html.Nav:
     """The tabs as links: words -> (address, whether it is the one that is shown)."""
     return html.Nav(
         [
-            dcc.Link(words, href=href, className="tab is-current" if is_here else "tab")
+            dcc.Link(words, href=href, className="page-tab is-current" if is_here else "page-tab")
             for words, (href, is_here) in links.items()
         ],
-        className="tabs",
+        className="page-tabs",
         **{"aria-label": "Parts of this page"},
     )
 
