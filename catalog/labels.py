@@ -26,6 +26,7 @@ __all__ = [
     "Label",
     "LabelPage",
     "Origin",
+    "Stamp",
     "find_labels",
     "get_label",
     "history",
@@ -34,6 +35,7 @@ __all__ = [
     "put_labels",
     "recent_labels",
     "restore_label",
+    "stamp_of",
     "words_used",
 ]
 
@@ -46,6 +48,8 @@ ORDERS = {
     "author": func.lower(LabelRecord.author),
 }
 """What `find_labels` can order by."""
+Stamp = tuple[int, datetime | None]
+"""How many versions there are, and when the last was saved."""
 
 
 def put_label(
@@ -147,6 +151,14 @@ def labels_of(catalog: Catalog, sae_fingerprint: str) -> dict[int, Label]:
     query = newest_versions(sae_fingerprint).where(LabelRecord.name != "").order_by(LabelRecord.feature_id)
     with catalog.read() as session:
         return {record.feature_id: label_of(record) for record in session.scalars(query)}
+
+
+def stamp_of(catalog: Catalog, sae_fingerprint: str) -> Stamp:
+    """What changes whenever a version of one of an SAE's labels is saved, at the cost of one count over an index."""
+    query = select(func.count(), func.max(LabelRecord.created_at)).where(LabelRecord.sae_fingerprint == sae_fingerprint)
+    with catalog.read() as session:
+        versions, last = session.execute(query).one()
+        return int(versions), last
 
 
 def find_labels(

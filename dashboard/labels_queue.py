@@ -4,7 +4,7 @@ from typing import Any
 
 from dash import ClientsideFunction, Input, Output, clientside_callback, dcc, html
 
-from catalog.labels import get_label, labels_of
+from catalog.labels import get_label
 from catalog.queue import CLAIM, Claim, claim_next, claims_of, release_claim, renew_claim
 from catalog.settings import get_setting, put_setting
 from dashboard import urls
@@ -15,6 +15,7 @@ from dashboard.components.numbers import figures
 from dashboard.context import ANONYMOUS, author, catalog
 from dashboard.explorer_frame import features_frame
 from dashboard.feature_panels import facts_of, strongest, strongest_panel
+from dashboard.known_labels import known_labels
 from dashboard.labelling import BLIND_SHARE, activation_masses, by_value
 from dashboard.labels_view import View
 from loaders.errors import BadInput
@@ -27,7 +28,7 @@ Asked = dict[str, Any]
 def body(store: Store, _view: View) -> list[Any]:
     """What is this person's now, and what waits."""
     claims = claims_of(catalog(), store.sae_fingerprint)
-    waiting = by_value(store, labels_of(catalog(), store.sae_fingerprint))
+    waiting = by_value(store, known_labels(store))
     own = [claim for claim in claims if claim.person == author()]
     return [
         *(_claimed(store, claim) for claim in own),
@@ -161,14 +162,14 @@ def blind_share(store: Store) -> float:
 
 
 def _take(store: Store, _asked: Asked) -> str:
-    waiting = by_value(store, labels_of(catalog(), store.sae_fingerprint))
+    waiting = by_value(store, known_labels(store))
     claim = claim_next(catalog(), store.sae_fingerprint, waiting, author(), blind_share=blind_share(store))
     return f"Feature {claim.feature_id} is yours." if claim else "Nothing is free: others have what is left."
 
 
 def _skip(store: Store, asked: Asked) -> str:
     skipped = _feature(asked)
-    waiting = [f for f in by_value(store, labels_of(catalog(), store.sae_fingerprint)) if f != skipped]
+    waiting = [f for f in by_value(store, known_labels(store)) if f != skipped]
     after = by_value(store, [])
     rest = set(after[after.index(skipped) + 1 :]) if skipped in after else set()
     ordered = [f for f in waiting if f in rest] + [f for f in waiting if f not in rest]

@@ -6,7 +6,6 @@ import dash
 import dash_ag_grid as dag
 from dash import ClientsideFunction, Input, Output, Patch, State, callback, clientside_callback, dcc, html, no_update
 
-from catalog.labels import labels_of
 from dashboard import context, urls
 from dashboard.access.visitor import may, visitor
 from dashboard.cache import remembered
@@ -18,6 +17,7 @@ from dashboard.explorer_grid import CHOICE, GRID_OPTIONS, column_defs, describe,
 from dashboard.explorer_rows import View, matches, page, read_view, view_of_request
 from dashboard.figures.map import binned, density_histogram, dimmed, feature_map, no_map, selections, view_of_map
 from dashboard.figures.theme import CONFIG
+from dashboard.known_labels import labelled_frame
 from dashboard.model_name import model_name
 from dashboard.weights import has_weights
 from loaders.errors import BadInput
@@ -155,13 +155,9 @@ def _missing_words(store: Store) -> str:
 def _map_figure(store: Store, view: View) -> Any:
     if not store.has("map"):
         return no_map("The map is still being computed." if has_weights(store) else NO_WEIGHTS)
-    frame = _frame(store)
+    frame = labelled_frame(store)
     unlabelled = remembered("map", store, (), lambda: feature_map(with_labels(features_frame(store), {})))
     return view_of_map(unlabelled, frame, matches(frame, view), view.box)
-
-
-def _frame(store: Store) -> Any:
-    return with_labels(features_frame(store), labels_of(context.catalog(), store.sae_fingerprint))
 
 
 @callback(
@@ -182,7 +178,7 @@ def serve_rows(request: dict[str, Any] | None, store_id: str) -> Any:
     if request is None:
         return (no_update,) * 8
     store, view = context.workspace().open_store(store_id), view_of_request(request)
-    frame = _frame(store)
+    frame = labelled_frame(store)
     rows, kept = page(frame, view, request["startRow"], request["endRow"])
     found = int(kept.sum())
     has_tokens, may_edit = store.has("tokens"), may("labeller")

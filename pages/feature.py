@@ -5,14 +5,13 @@ from typing import Any
 import dash
 from dash import ClientsideFunction, Input, Output, State, callback, clientside_callback, dcc, html, no_update
 
-from catalog.labels import labels_of
 from dashboard import feature_labels, urls
 from dashboard.access.visitor import visitor
 from dashboard.cache import remembered
 from dashboard.components import empty_state
 from dashboard.components.feature_header import Facts, feature_header
 from dashboard.components.label_editor import editor_stores, label_editor
-from dashboard.context import author, catalog, workspace
+from dashboard.context import author, workspace
 from dashboard.feature_layers import arrive, layer_switch
 from dashboard.feature_panels import (
     band_panel,
@@ -25,6 +24,7 @@ from dashboard.feature_panels import (
 )
 from dashboard.feature_screen import first_screen, lower_screens, step_links
 from dashboard.feature_view import BANDS, View
+from dashboard.known_labels import known_labels
 from loaders.errors import FeatureNotFound, StoreNotFound
 from loaders.store import Store
 
@@ -89,7 +89,7 @@ def _page(store: Store, feature: int, facts: Facts, words: list[Any], query: dic
 
 
 def _names(store: Store) -> dict[int, str]:
-    return {feature: label.name for feature, label in labels_of(catalog(), store.sae_fingerprint).items()}
+    return {feature: label.name for feature, label in known_labels(store).items()}
 
 
 @callback(

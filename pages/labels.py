@@ -5,7 +5,6 @@ from typing import Any
 import dash
 from dash import ClientsideFunction, Input, Output, State, callback, clientside_callback, dcc, html, no_update
 
-from catalog.labels import labels_of
 from dashboard import bulk_labels, labels_files, labels_lists, labels_queue, labels_reviews, labels_table, urls
 from dashboard.access.callbacks import requires
 from dashboard.access.visitor import visitor
@@ -13,7 +12,8 @@ from dashboard.components import empty_state
 from dashboard.components.bulk import bulk_dialog
 from dashboard.components.label_editor import editor_stores, label_editor
 from dashboard.components.labels import progress_lines, tabs
-from dashboard.context import author, catalog, workspace
+from dashboard.context import author, workspace
+from dashboard.known_labels import known_labels
 from dashboard.labelling import progress
 from dashboard.labels_view import TABS, View
 from loaders.errors import BadInput, StoreNotFound
@@ -86,7 +86,7 @@ def _page(children: list[Any], store: Store | None = None) -> html.Div:
 
 
 def _progress(store: Store) -> Any:
-    return progress_lines(progress(store, labels_of(catalog(), store.sae_fingerprint)), store.samples, store.dataset.id)
+    return progress_lines(progress(store, known_labels(store)), store.samples, store.dataset.id)
 
 
 @callback(
