@@ -21,7 +21,7 @@ from dashboard import urls
 from dashboard.access.errors import Refused
 from dashboard.access.visitor import may
 from dashboard.components import empty_state, panel, plural
-from dashboard.components.label_editor import when_words
+from dashboard.components.label_words import when_words
 from dashboard.components.labels import ask, feature_name
 from dashboard.context import author, catalog, workspace
 from dashboard.explorer_frame import features_frame

@@ -8,7 +8,7 @@ from dash import html
 from catalog.reviews import BlindLabel, Review, adjudicate, reviews_of
 from dashboard import urls
 from dashboard.components import badge, empty_state, panel, percent, plural
-from dashboard.components.label_editor import when_words
+from dashboard.components.label_words import when_words
 from dashboard.components.labels import ask, feature_name
 from dashboard.context import author, catalog
 from dashboard.explorer_frame import features_frame

@@ -14,7 +14,7 @@ from dashboard import urls
 from dashboard.access.visitor import may
 from dashboard.components import count, empty_state, panel, percent, plural
 from dashboard.components.bulk import bulk_bar
-from dashboard.components.label_editor import when_words
+from dashboard.components.label_words import when_words
 from dashboard.context import catalog, workspace
 from dashboard.explorer_grid import BLOCK_ROWS, CHOICE, GRID_OPTIONS
 from dashboard.labels_view import FILTERS, View

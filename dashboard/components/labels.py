@@ -1,15 +1,29 @@
 """What the Labels page is made of: progress, tabs, buttons that ask the server for something."""
 
-from typing import Any
+from typing import Any, Protocol
 
 from dash import dcc, html
 
 from dashboard.components.blocks import icon
 from dashboard.components.numbers import count, percent
-from dashboard.labelling import Progress
 
 
-def progress_lines(found: Progress, samples: int, dataset: str) -> html.Div:
+class ProgressLike(Protocol):
+    """What is shown of `dashboard.labelling.Progress`."""
+
+    @property
+    def features(self) -> int: ...
+    @property
+    def alive(self) -> int: ...
+    @property
+    def labelled(self) -> int: ...
+    @property
+    def mass(self) -> float: ...
+    @property
+    def labelled_mass(self) -> float: ...
+
+
+def progress_lines(found: ProgressLike, samples: int, dataset: str) -> html.Div:
     """How much is labelled, of the features that fire and of what they fire, each with what was counted."""
     dead = found.features - found.alive
     return html.Div(

@@ -92,14 +92,14 @@ def test_an_empty_name_is_refused_in_the_dialog(catalog, chosen) -> None:
 def test_category_and_clear_pass_over_features_without_a_label(catalog, chosen, store) -> None:
     put_label(catalog, store.sae_id, store.sae_fingerprint, 0, "oak", "", "bob", None)
     page = chosen(2)
-    page.get_by_text("Category", exact=True).first.click()
+    page.locator("#bulk-how").get_by_text("Category", exact=True).click()
     page.locator("#bulk-category").fill("plants")
     page.locator("#bulk-save").click()
     expect(page.locator("#bulk-said")).to_have_text("1 label saved.")
     assert labels_of(catalog, store.sae_fingerprint)[0].category == "plants"
     page.locator(".ag-selection-checkbox input").first.check()
     page.get_by_role("button", name="Label them").click()
-    page.get_by_text("Clear", exact=True).click()
+    page.locator("#bulk-how").get_by_text("Clear", exact=True).click()
     page.locator("#bulk-save").click()
     expect(page.locator("#bulk-said")).to_have_text("1 label cleared.")
     assert names(catalog, store) == {}
