@@ -82,9 +82,7 @@ def _page(store: Store, feature: int, facts: Facts, words: list[Any], query: dic
             dcc.Store(id="feature-place", data=place),
             dcc.Store(id="feature-href"),
             *editor_stores(),
-            feature_header(
-                feature, where, f"{store.id}/{feature}", label, facts, layers, step_links(store, feature, view), words
-            ),
+            feature_header(feature, where, f"{store.id}/{feature}", label, facts, layers, links, words),
             html.Div(first, id="feature-first", className="grid is-even"),
             *lower_screens(store, feature, view, columns),
             label_editor(author(), is_known=visitor().is_person),
