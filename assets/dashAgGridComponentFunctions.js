@@ -23,8 +23,18 @@
         return make("a", attributes, props.data.feature_id);
     };
 
+    // The label, and for those who may the pencil that opens its editor.
     cells.FeatureLabel = function (props) {
-        return props.value ? make("span", {className: "cell-label"}, props.value) : null;
+        if (!props.data) {
+            return null;
+        }
+        const label = make("span", {className: "cell-label"}, props.value);
+        if (!props.data.edit) {
+            return label;
+        }
+        const words = "Edit the label of feature " + props.data.feature_id;
+        const pencil = {className: "cell-edit", type: "button", title: words, "aria-label": words, tabIndex: -1, "data-edit-label": props.data.edit};
+        return make("span", {className: "cell-named"}, label, make("button", pencil, make("span", {className: "icon icon-pencil", "aria-hidden": "true"})));
     };
 
     cells.Tokens = function (props) {

@@ -82,15 +82,19 @@
         return true;
     }
 
-    // Enter on a row opens its feature.
+    // Enter on a row opens its feature, e edits its label.
     document.addEventListener("keydown", function (event) {
-        if (event.key !== "Enter" || !event.target.closest || !event.target.closest("#" + GRID + " .ag-cell")) {
+        const row = event.target.closest && event.target.closest(".explorer-grid .ag-cell") ? event.target.closest(".ag-row") : null;
+        if (!row || (event.key !== "Enter" && event.key !== "e") || event.ctrlKey || event.metaKey || event.target.tagName === "INPUT") {
             return;
         }
-        const row = event.target.closest(".ag-row");
-        const link = document.querySelector("#" + GRID + ' .ag-row[row-index="' + row.getAttribute("row-index") + '"] a.explorer-open');
-        if (link) {
-            window.loupe.go(link.getAttribute("href"));
+        const place = '.explorer-grid .ag-row[row-index="' + row.getAttribute("row-index") + '"] ';
+        const found = document.querySelector(place + (event.key === "e" ? "[data-edit-label]" : "a.explorer-open"));
+        if (found && event.key === "e") {
+            event.preventDefault();
+            found.click();
+        } else if (found) {
+            window.loupe.go(found.getAttribute("href"));
         }
     });
 

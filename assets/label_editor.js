@@ -5,18 +5,19 @@
     const LIMITS = {name: [200, "The name"], notes: [10000, "The notes"]};
 
     function editor() {
-        return document.getElementById("feature-editor");
+        return document.getElementById("label-editor");
     }
 
-    function openEditor(clicks) {
+    // Opens the editor of a feature's label, on whatever page; its fields are filled by the server.
+    function editLabel(store, feature) {
         const dialog = editor();
-        if (clicks && dialog && !dialog.open) {
+        if (dialog && !dialog.open) {
             ask(false);
-            window.dash_clientside.set_props("feature-version", {children: ""}); // shown again when the fields are filled anew
+            window.dash_clientside.set_props("label-version", {children: ""}); // shown again when the fields are filled anew
+            window.dash_clientside.set_props("label-place", {data: {store: store, feature: feature, at: Date.now()}});
             dialog.showModal();
-            document.getElementById("feature-name").focus();
+            document.getElementById("label-name").focus();
         }
-        return window.dash_clientside.no_update;
     }
 
     function shut() {
@@ -25,7 +26,7 @@
     }
 
     function closeEditor(result) {
-        if (result && editor() && editor().open) {
+        if (result && !result.stays && editor() && editor().open) {
             shut();
         }
         return window.dash_clientside.no_update;
@@ -38,10 +39,17 @@
         return length <= limit ? text : words + " may have at most " + limit.toLocaleString("en") + " characters: found " + length.toLocaleString("en") + ".";
     }
 
-    // Counts both texts and keeps in mind whether they differ from what was opened.
-    function typed(name, notes, base) {
-        const shown = base || {name: "", notes: ""};
-        const changed = (name || "") !== shown.name || (notes || "") !== shown.notes;
+    // Counts both texts and keeps in mind whether anything differs from what was opened.
+    function typed(name, category, confidence, notes, evidence, base) {
+        const shown = base || {name: "", category: "", confidence: null, notes: "", evidence: ""};
+        const sure = confidence === null || confidence === undefined || confidence === "" ? null : Number(confidence) / 100;
+        const isSure = (sure === null) === (shown.confidence === null) && Math.abs((sure || 0) - (shown.confidence || 0)) < 1e-6;
+        const changed =
+            (name || "") !== shown.name ||
+            (category || "") !== shown.category ||
+            (notes || "") !== shown.notes ||
+            (evidence === "-" || !evidence ? "" : evidence) !== shown.evidence ||
+            !isSure;
         const over = (text, field) => Array.from(text || "").length > LIMITS[field][0];
         const mark = (bad) => (bad ? "field-count is-bad" : "field-count");
         return [
@@ -54,11 +62,11 @@
     }
 
     function ask(really) {
-        const question = document.getElementById("feature-discard-question");
+        const question = document.getElementById("label-discard-question");
         if (question) {
             question.hidden = !really;
             if (really) {
-                document.getElementById("feature-keep").focus();
+                document.getElementById("label-keep").focus();
             }
         }
     }
@@ -72,13 +80,17 @@
     }
 
     document.addEventListener("click", function (event) {
-        const id = event.target.closest ? (event.target.closest("button") || {}).id : null;
-        if (id === "feature-close") {
+        const button = event.target.closest ? event.target.closest("button") : null;
+        const id = (button || {}).id;
+        if (button && button.dataset.editLabel) {
+            const [store, feature] = button.dataset.editLabel.split("/");
+            editLabel(store, Number(feature));
+        } else if (id === "label-close") {
             leave();
-        } else if (id === "feature-keep") {
+        } else if (id === "label-keep") {
             ask(false);
-            document.getElementById("feature-name").focus();
-        } else if (id === "feature-discard") {
+            document.getElementById("label-name").focus();
+        } else if (id === "label-discard") {
             shut();
         }
     });
@@ -90,19 +102,20 @@
         }
         if (event.key === "Escape") {
             event.preventDefault();
-            const asking = !document.getElementById("feature-discard-question").hidden;
+            const asking = !document.getElementById("label-discard-question").hidden;
             if (asking) {
                 ask(false);
-                document.getElementById("feature-name").focus();
+                document.getElementById("label-name").focus();
             } else {
                 leave();
             }
-        } else if (event.key === "Enter" && (event.ctrlKey || event.metaKey || event.target.id === "feature-name")) {
+        } else if (event.key === "Enter" && (event.ctrlKey || event.metaKey || event.target.id === "label-name")) {
             event.preventDefault();
-            document.getElementById("feature-save").click();
+            document.getElementById("label-save").click();
         }
     });
 
     const root = (window.dash_clientside = window.dash_clientside || {});
-    root.labels = Object.assign(root.labels || {}, {close: closeEditor, open: openEditor, typed: typed});
+    root.label_editor = Object.assign(root.label_editor || {}, {close: closeEditor, typed: typed});
+    window.loupe = Object.assign(window.loupe || {}, {editLabel: editLabel});
 })();

@@ -19,12 +19,14 @@ __all__ = [
     "CATEGORY_LIMIT",
     "NAME_LIMIT",
     "NOTES_LIMIT",
+    "ORDERS",
     "TYPED",
     "Edit",
     "Evidence",
     "Label",
     "LabelPage",
     "Origin",
+    "Stamp",
     "find_labels",
     "get_label",
     "history",
@@ -33,7 +35,21 @@ __all__ = [
     "put_labels",
     "recent_labels",
     "restore_label",
+    "stamp_of",
+    "words_used",
 ]
+
+ORDERS = {
+    "saved": LabelRecord.created_at,
+    "feature": LabelRecord.feature_id,
+    "name": func.lower(LabelRecord.name),
+    "category": func.lower(LabelRecord.category),
+    "confidence": LabelRecord.confidence,
+    "author": func.lower(LabelRecord.author),
+}
+"""What `find_labels` can order by."""
+Stamp = tuple[int, datetime | None]
+"""How many versions there are, and when the last was saved."""
 
 
 def put_label(
@@ -137,6 +153,14 @@ def labels_of(catalog: Catalog, sae_fingerprint: str) -> dict[int, Label]:
         return {record.feature_id: label_of(record) for record in session.scalars(query)}
 
 
+def stamp_of(catalog: Catalog, sae_fingerprint: str) -> Stamp:
+    """What changes whenever a version of one of an SAE's labels is saved, at the cost of one count over an index."""
+    query = select(func.count(), func.max(LabelRecord.created_at)).where(LabelRecord.sae_fingerprint == sae_fingerprint)
+    with catalog.read() as session:
+        versions, last = session.execute(query).one()
+        return int(versions), last
+
+
 def find_labels(
     catalog: Catalog,
     sae_fingerprint: str | None = None,
@@ -145,11 +169,16 @@ def find_labels(
     category: str | None = None,
     author: str | None = None,
     origin: str | None = None,
+    order_by: str = "saved",
+    descending: bool = True,
     limit: int = 100,
     offset: int = 0,
 ) -> LabelPage:
-    """Newest labels, latest saved first: those whose name or notes hold `text` (upper and lower case alike), with that
-    category, author and kind of origin; cleared ones are left out. `sae_fingerprint` None looks at every SAE."""
+    """Newest labels, latest saved first or in another of ORDERS: those whose name or notes hold `text` (upper and lower
+    case alike), with that category, author and kind of origin; cleared ones are left out. `sae_fingerprint` None looks at
+    every SAE. Raises BadInput for an order that there is not."""
+    if order_by not in ORDERS:
+        raise BadInput(f"Labels are ordered by {', '.join(ORDERS)}: found '{order_by[:40]}'.")
     query = newest_versions(sae_fingerprint).where(LabelRecord.name != "")
     if text:
         query = query.where(
@@ -161,11 +190,20 @@ def find_labels(
         (LabelRecord.origin, origin),
     ):
         query = query if wanted is None else query.where(column == wanted)
-    ordered = query.order_by(LabelRecord.created_at.desc(), LabelRecord.sae_fingerprint, LabelRecord.feature_id.desc())
+    first = ORDERS[order_by].desc().nulls_last() if descending else ORDERS[order_by].asc().nulls_last()
+    ordered = query.order_by(first, LabelRecord.sae_fingerprint, LabelRecord.feature_id.desc())
     with catalog.read() as session:
         total = session.scalar(select(func.count()).select_from(query.subquery())) or 0
         found = session.scalars(ordered.limit(limit).offset(offset))
         return LabelPage(total, [label_of(record) for record in found])
+
+
+def words_used(catalog: Catalog, sae_fingerprint: str, field: str) -> list[str]:
+    """The different categories, authors or origins of an SAE's newest labels, in order; `field` names which."""
+    column = {"category": LabelRecord.category, "author": LabelRecord.author, "origin": LabelRecord.origin}[field]
+    newest = newest_versions(sae_fingerprint).where(LabelRecord.name != "", column != "")
+    with catalog.read() as session:
+        return list(session.scalars(newest.with_only_columns(column).distinct().order_by(column)))
 
 
 def recent_labels(catalog: Catalog, limit: int = 50, author: str | None = None) -> list[Label]:

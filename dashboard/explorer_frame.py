@@ -1,5 +1,6 @@
 """One row per feature, joined from a store's tables and the catalog's labels: what the Explorer filters and shows."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 import numpy as np
@@ -42,7 +43,7 @@ def features_frame(store: Store) -> pd.DataFrame:
     )
 
 
-def with_labels(frame: pd.DataFrame, labels: dict[int, Label]) -> pd.DataFrame:
+def with_labels(frame: pd.DataFrame, labels: Mapping[int, Label]) -> pd.DataFrame:
     """Add label, notes and status ("labelled" or "unlabelled"); `labels` by feature id."""
     rows = [labels.get(int(feature_id)) for feature_id in frame["feature_id"]]
     return frame.assign(

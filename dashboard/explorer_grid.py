@@ -27,6 +27,11 @@ GRID_OPTIONS: dict[str, Any] = {
     "animateRows": False,
     "suppressNoRowsOverlay": True,  # the page says it in its own words
 }
+CHOICE: dict[str, Any] = {
+    "rowSelection": {"mode": "multiRow", "enableClickSelection": False, "headerCheckbox": False},
+    "selectionColumnDef": {"pinned": "left", "width": 34, "minWidth": 34, "resizable": False},
+}
+"""What lets rows be chosen, for those who may label all of them."""
 WORDS = {
     "feature_id": "feature",
     "label": "label",
@@ -120,12 +125,13 @@ def _column(field: str, title: str, width: int, kind: str, tooltip: str = "", **
     }
 
 
-def row_of(row: dict[str, Any], store: Store, has_tokens: bool) -> dict[str, Any]:
+def row_of(row: dict[str, Any], store: Store, has_tokens: bool, may_edit: bool) -> dict[str, Any]:
     """One row as the grid's cells show it; `tokens` is None while their table is missing."""
     is_dead = row["n"] == 0
     return {
         "feature_id": str(row["feature_id"]),
         "href": urls.feature(store.id, row["feature_id"]),
+        "edit": f"{store.id}/{row['feature_id']}" if may_edit else "",
         "label": row["label"],
         "hint": "\n\n".join(text for text in (row["label"], row["notes"]) if text),
         "tokens": row["tokens"] if has_tokens else None,

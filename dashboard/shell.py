@@ -20,7 +20,7 @@ KEYS = (
     ("j", "Feature page: next feature"),
     ("k", "Feature page: previous feature"),
     ("r", "Feature page: a random feature"),
-    ("e", "Feature page: edit the label"),
+    ("e", "Feature page, or a row of a table: edit the label"),
     ("↑ ↓ Enter", "Explorer: move in the table, open the feature"),
     ("← →", "Presentation: previous, next step; a clicker's Page keys do the same"),
     ("n", "Presentation: notes of this step"),
@@ -126,6 +126,7 @@ def rail(place: urls.Place, store: str | None, set_id: str | None) -> list[dcc.L
     entries = (
         ("home", "Home", "house", urls.home()),
         ("explorer", "Explorer", "table", urls.explorer(store)),
+        ("labels", "Labels", "tags", urls.labels(store)),
         ("training", "Training", "graph-up", urls.training()),
         ("layers", "Layers", "layers", urls.layers(set_id)),
     )
@@ -202,11 +203,12 @@ def register(app: Dash) -> None:
     )
     def switch_store(store: str | None, pathname: str | None) -> Any:
         sets, place = context.workspace().sets(), urls.read(pathname)
-        if store is None or place.page not in ("explorer", "feature", "layers"):
+        if store is None or place.page not in ("explorer", "feature", "labels", "layers"):
             return no_update
         set_id = set_of(store, sets)
-        if store == place.store or (place.page == "layers" and (set_id == place.set_id or place.set_id is None)):
-            return no_update
+        here = place.store or (None if place.page == "layers" else choose_store(place, None, sets))
+        if store == here or (place.page == "layers" and (set_id == place.set_id or place.set_id is None)):
+            return no_update  # an address without a store shows the first one, and keeps its query
         return urls.switch_store(pathname, store, set_id)
 
     @app.callback(

@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
-PAGE_KINDS = ("home", "explorer", "feature", "training", "layers", "present")
+PAGE_KINDS = ("home", "explorer", "feature", "labels", "training", "layers", "present")
 PRESENTED = re.compile(r"([a-z0-9][a-z0-9._-]{0,79}):([1-9]\d{0,3})")  # `assets/presenter.js` reads it in the same way
 
 
@@ -43,6 +43,11 @@ def feature(store: str, f: int, from_store: str | None = None, from_feature: int
     if from_store is not None and from_feature is not None:
         query = {"from": f"{from_store}:{from_feature}", **query}
     return _join(f"/feature/{_part(store)}/{int(f)}", query)
+
+
+def labels(store: str | None = None, tab: str | None = None, **query: object) -> str:
+    """What people say about a store's features; `tab` is one of `labels_view.TABS`."""
+    return _join("/labels" if store is None else f"/labels/{_part(store)}", {"tab": tab, **query})
 
 
 def training(runs: list[str] | None = None, **query: object) -> str:
@@ -92,7 +97,7 @@ def read(pathname: str | None) -> Place:
         return Place("home")
     page, rest = parts[0], parts[1:]
     first = rest[0] if rest else None
-    if page == "explorer":
+    if page in ("explorer", "labels"):
         return Place(page, store=first)
     if page == "feature":
         number = rest[1] if len(rest) > 1 else ""
@@ -125,7 +130,7 @@ def switch_store(pathname: str | None, store: str, set_id: str | None) -> str:
         return feature(store, place.feature, from_store=place.store, from_feature=place.feature)
     if place.page == "layers":
         return layers(set_id)
-    return explorer(store)
+    return labels(store) if place.page == "labels" else explorer(store)
 
 
 def _is_id(text: str) -> bool:

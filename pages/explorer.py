@@ -6,15 +6,18 @@ import dash
 import dash_ag_grid as dag
 from dash import ClientsideFunction, Input, Output, Patch, State, callback, clientside_callback, dcc, html, no_update
 
-from catalog.labels import labels_of
 from dashboard import context, urls
+from dashboard.access.visitor import may, visitor
 from dashboard.cache import remembered
 from dashboard.components import count, empty_state, panel, plural
+from dashboard.components.bulk import bulk_bar, bulk_dialog
+from dashboard.components.label_editor import editor_stores, label_editor
 from dashboard.explorer_frame import features_frame, missing_tables, with_labels
-from dashboard.explorer_grid import GRID_OPTIONS, column_defs, describe, initial_state, row_of
+from dashboard.explorer_grid import CHOICE, GRID_OPTIONS, column_defs, describe, initial_state, row_of
 from dashboard.explorer_rows import View, matches, page, read_view, view_of_request
 from dashboard.figures.map import binned, density_histogram, dimmed, feature_map, no_map, selections, view_of_map
 from dashboard.figures.theme import CONFIG
+from dashboard.known_labels import labelled_frame
 from dashboard.model_name import model_name
 from dashboard.weights import has_weights
 from loaders.errors import BadInput
@@ -44,6 +47,9 @@ def layout(store: str | None = None, **query: Any) -> html.Div:
                 [_table(opened, view), html.Div([_densities(opened), _map(opened, view)], className="stack")],
                 className="explorer",
             ),
+            *editor_stores(),
+            label_editor(context.author(), is_known=visitor().is_person),
+            bulk_dialog(),
         ],
         className="page",
     )
@@ -87,7 +93,7 @@ def _table(store: Store, view: View) -> html.Section:
         columnDefs=column_defs(),
         rowModelType="infinite",
         getRowId="params.data.feature_id",
-        dashGridOptions={**GRID_OPTIONS, "initialState": initial_state(view)},
+        dashGridOptions={**GRID_OPTIONS, **(CHOICE if may("labeller") else {}), "initialState": initial_state(view)},
         className="explorer-grid",
         style={"height": None},
     )
@@ -113,7 +119,7 @@ def _table(store: Store, view: View) -> html.Section:
         id="explorer-none",
         hidden=True,
     )
-    return panel("Features", [grid, none], note=note, actions=actions, class_name="is-flush explorer-table")
+    return panel("Features", [bulk_bar(), grid, none], note=note, actions=actions, class_name="is-flush explorer-table")
 
 
 def _densities(store: Store) -> html.Section:
@@ -149,13 +155,9 @@ def _missing_words(store: Store) -> str:
 def _map_figure(store: Store, view: View) -> Any:
     if not store.has("map"):
         return no_map("The map is still being computed." if has_weights(store) else NO_WEIGHTS)
-    frame = _frame(store)
+    frame = labelled_frame(store)
     unlabelled = remembered("map", store, (), lambda: feature_map(with_labels(features_frame(store), {})))
     return view_of_map(unlabelled, frame, matches(frame, view), view.box)
-
-
-def _frame(store: Store) -> Any:
-    return with_labels(features_frame(store), labels_of(context.catalog(), store.sae_fingerprint))
 
 
 @callback(
@@ -176,11 +178,14 @@ def serve_rows(request: dict[str, Any] | None, store_id: str) -> Any:
     if request is None:
         return (no_update,) * 8
     store, view = context.workspace().open_store(store_id), view_of_request(request)
-    frame = _frame(store)
+    frame = labelled_frame(store)
     rows, kept = page(frame, view, request["startRow"], request["endRow"])
     found = int(kept.sum())
-    has_tokens = store.has("tokens")
-    response = {"rowData": [row_of(row, store, has_tokens) for row in rows.to_dict("records")], "rowCount": found}
+    has_tokens, may_edit = store.has("tokens"), may("labeller")
+    response = {
+        "rowData": [row_of(row, store, has_tokens, may_edit) for row in rows.to_dict("records")],
+        "rowCount": found,
+    }
     if request["startRow"] > 0:
         return (response, *(no_update,) * 7)
     words = f"{count(found)} of {plural(len(frame), 'feature')}"
@@ -250,5 +255,18 @@ clientside_callback(
     ClientsideFunction("explorer", "refresh"),
     Output("explorer-grid", "id"),
     Input("explorer-missing", "children"),
+    prevent_initial_call=True,
+)
+clientside_callback(
+    ClientsideFunction("labelling", "choose"),
+    Output("bulk-selected", "data"),
+    Input("explorer-grid", "selectedRows"),
+    prevent_initial_call=True,
+)
+clientside_callback(
+    ClientsideFunction("labelling", "refresh"),
+    Output("explorer-count", "data-refreshed"),
+    Input("label-saved", "data"),
+    Input("bulk-done", "data"),
     prevent_initial_call=True,
 )

@@ -5,13 +5,14 @@ from typing import Any
 import dash
 from dash import ClientsideFunction, Input, Output, State, callback, clientside_callback, dcc, html, no_update
 
-from catalog.labels import labels_of
-from dashboard import feature_labels, urls
+from catalog.labels import get_label, history
+from dashboard import label_editing, urls
 from dashboard.access.visitor import visitor
 from dashboard.cache import remembered
 from dashboard.components import empty_state
 from dashboard.components.feature_header import Facts, feature_header
 from dashboard.components.label_editor import editor_stores, label_editor
+from dashboard.components.label_words import LabelText, history_data, label_title
 from dashboard.context import author, catalog, workspace
 from dashboard.feature_layers import arrive, layer_switch
 from dashboard.feature_panels import (
@@ -25,6 +26,8 @@ from dashboard.feature_panels import (
 )
 from dashboard.feature_screen import first_screen, lower_screens, step_links
 from dashboard.feature_view import BANDS, View
+from dashboard.known_labels import known_labels
+from dashboard.label_reading import text_of
 from loaders.errors import FeatureNotFound, StoreNotFound
 from loaders.store import Store
 
@@ -35,7 +38,7 @@ def title(store: str = "", feature: str = "", **_: str) -> str:
 
 
 dash.register_page(__name__, path_template="/feature/<store>/<feature>", title=title)
-feature_labels.register()
+label_editing.register()
 
 
 def layout(store: str = "", feature: str = "", **query: str) -> html.Div:
@@ -69,27 +72,41 @@ def _nowhere(title: str, sentence: str, store: str) -> html.Div:
 def _page(store: Store, feature: int, facts: Facts, words: list[Any], query: dict[str, str]) -> html.Div:
     columns = store.dataset.category_columns()
     view = View.read(query, columns)
-    label = feature_labels.newest(store, feature)
+    label = text_of(get_label(catalog(), store.sae_fingerprint, feature))
     place = {"store": store.id, "feature": feature, "generation": store.generation, "from": query.get("from", "")}
     where = f"{store.sae_id} · {store.hook} · {store.manifest['dataset']}"
     layers = layer_switch(workspace(), store, feature, view.query())
-    first = first_screen(store, feature, facts, view, lambda: _names(store))
+    first, links = first_screen(store, feature, facts, view, lambda: _names(store)), step_links(store, feature, view)
     return html.Div(
         [
             dcc.Store(id="feature-place", data=place),
             dcc.Store(id="feature-href"),
-            *editor_stores(label),
-            feature_header(feature, where, label, facts, layers, step_links(store, feature, view), words),
+            *editor_stores(),
+            feature_header(feature, where, f"{store.id}/{feature}", label, facts, layers, links, words),
             html.Div(first, id="feature-first", className="grid is-even"),
             *lower_screens(store, feature, view, columns),
-            label_editor(label, author(), f"#{feature} of {store.sae_id}", is_known=visitor().is_person),
+            label_editor(author(), is_known=visitor().is_person),
         ],
         className="page feature-page",
     )
 
 
 def _names(store: Store) -> dict[int, str]:
-    return {feature: label.name for feature, label in labels_of(catalog(), store.sae_fingerprint).items()}
+    return {feature: label.name for feature, label in known_labels(store).items()}
+
+
+@callback(
+    Output("feature-title", "children"),
+    Output("feature-status", "children"),
+    Output("feature-history-data", "data"),
+    Input("feature-place", "data"),
+    Input("label-saved", "data"),
+)
+def follow_label(place: dict[str, Any], saved: dict[str, Any] | None) -> tuple[Any, str, dict[str, Any]]:
+    """The label in the title and all of its versions, as they are now."""
+    store = workspace().open_store(place["store"])
+    versions = [text_of(label) for label in history(catalog(), store.sae_fingerprint, place["feature"])]
+    return label_title(versions[0] if versions else LabelText()), (saved or {}).get("words", ""), history_data(versions)
 
 
 @callback(

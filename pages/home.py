@@ -101,6 +101,12 @@ def _first_words(steps: list[Job]) -> Any:
 def _start(store: str, found: list[SaeSet]) -> Any:
     links = [
         ("table", "Explore the features", f"Sort, filter and map every feature of {store}.", urls.explorer(store)),
+        (
+            "tags",
+            "Name what they mean",
+            f"The features of {store} that are worth a label next.",
+            urls.labels(store, tab="queue"),
+        ),
         ("graph-up", "Watch the training", "Curves of every run, live while one trains.", urls.training()),
     ]
     several = next((one for one in found if one.id and sum(row.store is not None for row in one.rows) > 1), None)

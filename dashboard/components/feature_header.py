@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from dash import dcc, html
 
 from dashboard.components.blocks import badge, icon, stat
-from dashboard.components.label_editor import LabelText, label_title
+from dashboard.components.label_words import LabelText, label_title
 from dashboard.components.numbers import count, figures, percent
 from dashboard.density import DENSE
 
@@ -43,13 +43,15 @@ class Facts(NamedTuple):
 def feature_header(
     feature_id: int,
     place: str,
+    edited: str,
     label: LabelText,
     facts: Facts,
     layers: list[Layer],
     links: dict[str, str],
     arrival: list[Any],
 ) -> html.Header:
-    """`place` names SAE, hook point and dataset; `links` are the hrefs of previous, next, random and explorer.
+    """`place` names SAE, hook point and dataset, `edited` the store and feature whose label the button edits; `links` are
+    the hrefs of previous, next, random and explorer.
 
     `arrival` says how the reader came here from another layer, or why they stayed.
     """
@@ -69,6 +71,7 @@ def feature_header(
                         id="feature-edit",
                         className="button writes",
                         title="Name this feature (e)",
+                        **{"data-edit-label": edited},
                     ),
                     html.Span(id="feature-status", className="feature-status", role="status"),
                     *([html.P(arrival, className="feature-arrival", role="status")] if arrival else []),

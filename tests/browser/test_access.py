@@ -56,11 +56,11 @@ def test_who_logs_in_comes_to_the_page_that_was_asked_for_and_signs_with_that_na
     settle(page)
     expect(page.locator(".top-who")).to_contain_text("Ada <b>L.</b>")
     page.keyboard.press("e")
-    expect(page.locator("#feature-version")).not_to_be_empty()
-    expect(page.locator("#feature-author")).to_have_value("ada")
-    expect(page.locator("#feature-author")).not_to_be_editable()
-    page.locator("#feature-name").fill("named by ada")
-    page.locator("#feature-save").click()
+    expect(page.locator("#label-version")).not_to_be_empty()
+    expect(page.locator("#label-author")).to_have_value("ada")
+    expect(page.locator("#label-author")).not_to_be_editable()
+    page.locator("#label-name").fill("named by ada")
+    page.locator("#label-save").click()
     expect(page.locator("#feature-status")).to_have_text("Saved as version 1.")
     expect(page.locator("#feature-history")).to_contain_text("ada")
 
@@ -70,9 +70,9 @@ def test_a_viewer_is_not_offered_what_a_viewer_may_not_do(known, settle) -> None
     settle(page)
     expect(page.locator("#feature-edit")).to_be_hidden()
     page.keyboard.press("e")
-    expect(page.locator("#feature-editor")).to_be_hidden()
+    expect(page.locator("#label-editor")).to_be_hidden()
     expect(page.locator("#shell-message")).to_be_hidden()
-    page.evaluate("dash_clientside.set_props('feature-save', {n_clicks: 1})")
+    page.evaluate("dash_clientside.set_props('label-save', {n_clicks: 1})")
     expect(page.locator("#shell-message")).to_contain_text("needs the role 'labeller'")
 
 

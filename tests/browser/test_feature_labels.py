@@ -5,16 +5,16 @@ from playwright.sync_api import expect
 
 def edit(page, name, notes=None, author="Ada"):
     page.keyboard.press("e")
-    expect(page.locator("#feature-editor")).to_be_visible()
-    expect(page.locator("#feature-version")).not_to_be_empty()
-    page.locator("#feature-name").fill(name)
-    page.locator("#feature-author").fill(author)
+    expect(page.locator("#label-editor")).to_be_visible()
+    expect(page.locator("#label-version")).not_to_be_empty()
+    page.locator("#label-name").fill(name)
+    page.locator("#label-author").fill(author)
     if notes is not None:
-        page.locator("#feature-notes").fill(notes)
+        page.locator("#label-notes").fill(notes)
 
 
 def save(page):
-    page.locator("#feature-save").click()
+    page.locator("#label-save").click()
 
 
 def test_a_label_is_saved_with_its_version_shown_at_once_and_is_only_text(open_feature, settle):
@@ -22,7 +22,7 @@ def test_a_label_is_saved_with_its_version_shown_at_once_and_is_only_text(open_f
     name, notes = "<script>document.title='bad'</script> & <b>loops</b>", "first line\n  <img src=x onerror=alert(1)>"
     edit(page, name, notes)
     save(page)
-    expect(page.locator("#feature-editor")).to_be_hidden()
+    expect(page.locator("#label-editor")).to_be_hidden()
     expect(page.locator("#feature-title")).to_have_text(name)
     expect(page.locator("#feature-status")).to_have_text("Saved as version 1.")
     expect(page.locator("#feature-history")).to_contain_text("<img src=x onerror=alert(1)>")
@@ -31,8 +31,8 @@ def test_a_label_is_saved_with_its_version_shown_at_once_and_is_only_text(open_f
     settle(page)
     expect(page.locator("#feature-title")).to_have_text(name)
     page.keyboard.press("e")
-    expect(page.locator("#feature-notes")).to_have_value(notes)
-    expect(page.locator("#feature-author")).to_have_value("Ada")
+    expect(page.locator("#label-notes")).to_have_value(notes)
+    expect(page.locator("#label-author")).to_have_value("Ada")
 
 
 def test_a_stale_edit_shows_both_texts_and_loses_none(open_feature):
@@ -42,11 +42,11 @@ def test_a_stale_edit_shows_both_texts_and_loses_none(open_feature):
     save(second)
     expect(second.locator("#feature-status")).to_have_text("Saved as version 1.")
     save(first)
-    conflict = first.locator("#feature-conflict")
+    conflict = first.locator("#label-conflict")
     expect(conflict).to_contain_text("their notes")
     expect(conflict).to_contain_text("mine")
-    expect(first.locator("#feature-name")).to_have_value("mine")
-    first.locator("#feature-save-mine").click()
+    expect(first.locator("#label-name")).to_have_value("mine")
+    first.locator("#label-save-mine").click()
     expect(first.locator("#feature-status")).to_have_text("Saved as version 2.")
     expect(first.locator("#feature-title")).to_have_text("mine")
     expect(first.locator("#feature-history")).to_contain_text("their notes")
@@ -59,28 +59,28 @@ def test_after_a_stale_edit_one_may_take_the_other_text(open_feature):
     save(second)
     expect(second.locator("#feature-title")).to_have_text("theirs")
     save(first)
-    first.locator("#feature-take-theirs").click()
-    expect(first.locator("#feature-name")).to_have_value("theirs")
+    first.locator("#label-take-theirs").click()
+    expect(first.locator("#label-name")).to_have_value("theirs")
     expect(first.locator("#feature-title")).to_have_text("theirs")
     first.keyboard.press("Escape")
-    expect(first.locator("#feature-editor")).to_be_hidden()
+    expect(first.locator("#label-editor")).to_be_hidden()
 
 
 def test_a_text_that_is_too_long_is_refused_beside_its_field_and_kept(open_feature):
     page = open_feature(14)
     edit(page, "x" * 201, "y" * 10_001)
-    expect(page.locator("#feature-name-count")).to_have_text("The name may have at most 200 characters: found 201.")
+    expect(page.locator("#label-name-count")).to_have_text("The name may have at most 200 characters: found 201.")
     save(page)
-    expect(page.locator("#feature-name-error")).to_contain_text("found 201")
-    page.locator("#feature-name").fill("short")
+    expect(page.locator("#label-name-error")).to_contain_text("found 201")
+    page.locator("#label-name").fill("short")
     save(page)
-    expect(page.locator("#feature-notes-error")).to_contain_text("found 10,001")
-    assert len(page.locator("#feature-notes").input_value()) == 10_001
-    page.locator("#feature-notes").fill("")
-    page.locator("#feature-author").fill("")
+    expect(page.locator("#label-notes-error")).to_contain_text("found 10,001")
+    assert len(page.locator("#label-notes").input_value()) == 10_001
+    page.locator("#label-notes").fill("")
+    page.locator("#label-author").fill("")
     save(page)
-    expect(page.locator("#feature-author-error")).to_contain_text("needs an author")
-    page.locator("#feature-author").fill("Ada")
+    expect(page.locator("#label-author-error")).to_contain_text("needs an author")
+    page.locator("#label-author").fill("Ada")
     save(page)
     expect(page.locator("#feature-title")).to_have_text("short")
 
@@ -88,15 +88,15 @@ def test_a_text_that_is_too_long_is_refused_beside_its_field_and_kept(open_featu
 def test_escape_asks_only_before_it_would_lose_a_change(open_feature):
     page = open_feature(15)
     page.keyboard.press("e")
-    expect(page.locator("#feature-editor")).to_be_visible()
+    expect(page.locator("#label-editor")).to_be_visible()
     page.keyboard.press("Escape")
-    expect(page.locator("#feature-editor")).to_be_hidden()
+    expect(page.locator("#label-editor")).to_be_hidden()
     edit(page, "half a thought")
     page.keyboard.press("Escape")
-    expect(page.locator("#feature-discard-question")).to_be_visible()
-    page.locator("#feature-keep").click()
-    expect(page.locator("#feature-name")).to_have_value("half a thought")
+    expect(page.locator("#label-discard-question")).to_be_visible()
+    page.locator("#label-keep").click()
+    expect(page.locator("#label-name")).to_have_value("half a thought")
     page.keyboard.press("Escape")
-    page.locator("#feature-discard").click()
-    expect(page.locator("#feature-editor")).to_be_hidden()
+    page.locator("#label-discard").click()
+    expect(page.locator("#label-editor")).to_be_hidden()
     expect(page.locator("#feature-title")).to_have_text("no label yet")

@@ -19,9 +19,12 @@ from dashboard.context import catalog
 from loaders.store import Store
 
 CALLBACKS = "/_dash-update-component"
-SAVE = "feature-saved.data < feature-save.n_clicks"
+SAVE = "label-saved.data < label-save.n_clicks"
 NEEDED = {  # first output < first input: the role that the callback needs
     "_pages_content.children < _pages_location.pathname": "viewer",
+    "bulk-done.data < bulk-save.n_clicks": "labeller",
+    "bulk-done.data < bulk-undo.n_clicks": "labeller",
+    "bulk-words.children < bulk-place.data": "viewer",
     "explorer-grid.getRowsResponse < explorer-grid.getRowsRequest": "viewer",
     "explorer-map.figure < shell-generation.data": "viewer",
     "explorer-waiting.href < shell-generation.data": "viewer",
@@ -29,14 +32,19 @@ NEEDED = {  # first output < first input: the role that the callback needs
     "feature-categories.children < feature-place.data": "viewer",
     "feature-first.children < shell-generation.data": "viewer",
     "feature-histogram.figure < feature-scale.value": "viewer",
-    "feature-history-data.data < feature-place.data": "viewer",
     "feature-href.data < feature-scale.value": "viewer",
-    "feature-name.value < feature-edit.n_clicks": "viewer",
-    "feature-name.value < feature-take-theirs.n_clicks": "viewer",
-    SAVE: "labeller",
+    "feature-title.children < feature-place.data": "viewer",
     "feature-tokens-data.data < feature-place.data": "viewer",
     "home-hub.children < home-hub-poll.n_intervals": "viewer",
     "home-pipeline.children < home-poll.n_intervals": "viewer",
+    SAVE: "labeller",
+    "label-name.value < label-place.data": "viewer",
+    "label-name.value < label-take-theirs.n_clicks": "viewer",
+    "files-plan.children < files-apply.n_clicks": "labeller",
+    "files-plan.children < files-upload.contents": "labeller",
+    "labels-body.children < label-saved.data": "viewer",
+    "labels-body.children < labels-do.data": "labeller",
+    "labels-grid.getRowsResponse < labels-grid.getRowsRequest": "viewer",
     "layers-comparison.children < layers-table.selectedRows": "viewer",
     "layers-flow.figure < layers-pair.value": "viewer",
     "layers-pair.value < layers-flow.clickData": "viewer",
@@ -102,11 +110,11 @@ def edit(listed: dict[str, dict[str, Any]], store: Store) -> dict[str, Any]:
     """The request that saves a label."""
     return request_of(
         listed[SAVE],
-        feature_save=1,
-        feature_name="forged",
-        feature_author="somebody else",
-        feature_base={"version": None},
-        feature_place={"store": store.id, "feature": 3},
+        label_save=1,
+        label_name="forged",
+        label_author="somebody else",
+        label_base={"version": None, "key": "a-key"},
+        label_place={"store": store.id, "feature": 3},
     )
 
 

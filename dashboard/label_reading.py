@@ -1,0 +1,43 @@
+"""Between a label as the catalog keeps it and as pages show and edit it."""
+
+from catalog.label_text import Evidence, Label
+from dashboard.components.label_words import LabelText
+
+
+def text_of(label: Label | None) -> LabelText:
+    """A saved label, or 'no label yet'."""
+    if label is None:
+        return LabelText()
+    return LabelText(
+        label.name,
+        label.notes,
+        label.author,
+        label.version,
+        label.created_at,
+        label.category,
+        label.confidence,
+        place_of(label.evidence),
+    )
+
+
+def place_of(evidence: Evidence | None) -> str:
+    """Where a label can be seen to hold, as text; "" for nowhere."""
+    return "" if evidence is None else "/".join(str(part) for part in evidence if part is not None)
+
+
+def read_place(text: str) -> Evidence | None:
+    """The evidence that `place_of` wrote. Raises ValueError for another text."""
+    if not text:
+        return None
+    store, context, *position = text.split("/")
+    return Evidence(store, int(context), int(position[0]) if position else None)
+
+
+def origin_words(label: Label | None) -> str:
+    """Where a label comes from, unless somebody typed it."""
+    if label is None or label.origin.kind == "typed":
+        return ""
+    origin = label.origin
+    known = f" from feature {origin.feature} of another SAE" if origin.feature is not None else ""
+    score = f", score {origin.score:.3f}" if origin.score is not None else ""
+    return f"{origin.kind.capitalize()}{known}{score}{': ' + origin.detail if origin.detail else ''}"
