@@ -1,5 +1,5 @@
-// The Labels page and what it shares with the Explorer: buttons that ask the server for something, features chosen in a
-// table, and the dialog that labels all of them.
+// The Labels page and what it shares with the Explorer and the Feature page: buttons that ask the server for something (in
+// the store that `data-to` around them names), features chosen in a table, and the dialog that labels all of them.
 (function () {
     "use strict";
 
@@ -11,7 +11,7 @@
 
     // A button's data and the fields of its form, as one request.
     function request(button) {
-        const {do: what, sure, ...data} = button.dataset;
+        const {do: what, to, sure, ...data} = button.dataset;
         const fields = {};
         const form = button.closest("[data-form], .review");
         if (form) {
@@ -86,7 +86,8 @@
         }
         if (button.dataset.do) {
             if (isSure(button)) {
-                tell("labels-do", {data: request(button)});
+                const place = button.closest("[data-to]");
+                tell(place ? place.dataset.to : "labels-do", {data: request(button)});
             }
         } else if ("take" in button.dataset) {
             take(button);

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, delete, func, select, true
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -72,13 +72,13 @@ def remove_list(catalog: Catalog, list_id: int) -> None:
 
 def lists(catalog: Catalog) -> list[FeatureList]:
     """All lists by name."""
-    size = select(func.count()).where(ListItemRecord.list_id == ListRecord.list_id).scalar_subquery()
-    with catalog.read() as session:
-        found = session.execute(select(ListRecord, size).order_by(func.lower(ListRecord.name)))
-        return [
-            FeatureList(each.list_id, each.name, each.owner, each.created_at, each.changed_at, items)
-            for each, items in found
-        ]
+    return _found(catalog, true())
+
+
+def lists_with(catalog: Catalog, sae_fingerprint: str, feature_id: int) -> list[FeatureList]:
+    """The lists that a feature is on, by name."""
+    of_feature = (ListItemRecord.sae_fingerprint == sae_fingerprint) & (ListItemRecord.feature_id == feature_id)
+    return _found(catalog, ListRecord.list_id.in_(select(ListItemRecord.list_id).where(of_feature)))
 
 
 def list_items(catalog: Catalog, list_id: int) -> list[ListItem]:
@@ -154,6 +154,16 @@ def order_list(catalog: Catalog, list_id: int, features: Sequence[Feature]) -> N
         )
         for i, item in enumerate(ordered):
             item.position = i
+
+
+def _found(catalog: Catalog, which: ColumnElement[bool]) -> list[FeatureList]:
+    size = select(func.count()).where(ListItemRecord.list_id == ListRecord.list_id).scalar_subquery()
+    with catalog.read() as session:
+        found = session.execute(select(ListRecord, size).where(which).order_by(func.lower(ListRecord.name)))
+        return [
+            FeatureList(each.list_id, each.name, each.owner, each.created_at, each.changed_at, items)
+            for each, items in found
+        ]
 
 
 def _changing(session: Session, list_id: int) -> ListRecord:

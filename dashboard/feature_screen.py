@@ -11,6 +11,7 @@ from dashboard import urls
 from dashboard.cache import remembered
 from dashboard.components import panel
 from dashboard.components.feature_header import Facts
+from dashboard.feature_discussion import remarks_panels, versions_panel
 from dashboard.feature_panels import (
     Content,
     facts_panel,
@@ -128,14 +129,11 @@ def lower_screens(store: Store, feature: int, view: View, columns: list[str]) ->
                     ],
                     class_name="span-5 feature-facts-panel",
                 ),
-                panel(
-                    "Label history",
-                    [dcc.Store(id="feature-history-data"), _fill("feature-history")],
-                    class_name="span-7 feature-history-panel",
-                ),
+                versions_panel(),
             ],
             className="grid is-even",
         ),
+        html.Div(remarks_panels(), className="grid is-even"),
     ]
 
 

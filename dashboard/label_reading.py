@@ -25,6 +25,14 @@ def place_of(evidence: Evidence | None) -> str:
     return "" if evidence is None else "/".join(str(part) for part in evidence if part is not None)
 
 
+def evidence_words(evidence: Evidence | None) -> str:
+    """That place as a sentence's part; "" for nowhere."""
+    if evidence is None:
+        return ""
+    position = "" if evidence.position is None else f", position {evidence.position:,}"
+    return f"context {evidence.context:,}{position} of {evidence.store}"
+
+
 def read_place(text: str) -> Evidence | None:
     """The evidence that `place_of` wrote. Raises ValueError for another text."""
     if not text:

@@ -5,15 +5,16 @@ from typing import Any
 import dash
 from dash import ClientsideFunction, Input, Output, State, callback, clientside_callback, dcc, html, no_update
 
-from catalog.labels import get_label, history
-from dashboard import label_editing, urls
+from catalog.labels import get_label
+from dashboard import feature_discussion, label_editing, urls
 from dashboard.access.visitor import visitor
 from dashboard.cache import remembered
 from dashboard.components import empty_state
 from dashboard.components.feature_header import Facts, feature_header
 from dashboard.components.label_editor import editor_stores, label_editor
-from dashboard.components.label_words import LabelText, history_data, label_title
+from dashboard.components.label_words import label_title
 from dashboard.context import author, catalog, workspace
+from dashboard.feature_discussion import discussion_data, discussion_stores
 from dashboard.feature_layers import arrive, layer_switch
 from dashboard.feature_panels import (
     band_panel,
@@ -39,6 +40,7 @@ def title(store: str = "", feature: str = "", **_: str) -> str:
 
 dash.register_page(__name__, path_template="/feature/<store>/<feature>", title=title)
 label_editing.register()
+feature_discussion.register()
 
 
 def layout(store: str = "", feature: str = "", **query: str) -> html.Div:
@@ -82,6 +84,7 @@ def _page(store: Store, feature: int, facts: Facts, words: list[Any], query: dic
             dcc.Store(id="feature-place", data=place),
             dcc.Store(id="feature-href"),
             *editor_stores(),
+            *discussion_stores(),
             feature_header(feature, where, f"{store.id}/{feature}", label, facts, layers, links, words),
             html.Div(first, id="feature-first", className="grid is-even"),
             *lower_screens(store, feature, view, columns),
@@ -98,15 +101,15 @@ def _names(store: Store) -> dict[int, str]:
 @callback(
     Output("feature-title", "children"),
     Output("feature-status", "children"),
-    Output("feature-history-data", "data"),
+    Output("feature-talk", "data"),
     Input("feature-place", "data"),
     Input("label-saved", "data"),
 )
 def follow_label(place: dict[str, Any], saved: dict[str, Any] | None) -> tuple[Any, str, dict[str, Any]]:
-    """The label in the title and all of its versions, as they are now."""
-    store = workspace().open_store(place["store"])
-    versions = [text_of(label) for label in history(catalog(), store.sae_fingerprint, place["feature"])]
-    return label_title(versions[0] if versions else LabelText()), (saved or {}).get("words", ""), history_data(versions)
+    """The label in the title and everything that was said about it, as it is now."""
+    store, feature = workspace().open_store(place["store"]), place["feature"]
+    label = text_of(get_label(catalog(), store.sae_fingerprint, feature))
+    return label_title(label), (saved or {}).get("words", ""), discussion_data(store, feature)
 
 
 @callback(
@@ -226,7 +229,7 @@ for shown, data in (("strongest", "strongest"), ("band-examples", "band")):
         Input("feature-text", "value"),
         State(f"feature-{shown}", "id"),
     )
-for shown in ("neighbours", "tokens", "facts", "history"):
+for shown in ("neighbours", "tokens", "facts"):
     clientside_callback(
         ClientsideFunction("feature", "table"),
         Output(f"feature-{shown}", "data-shown"),

@@ -4,7 +4,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from catalog.catalog import Catalog
 
 CHROMIUM = Path("/usr/bin/chromium")
 SETTLED = (
@@ -66,6 +69,15 @@ def settle() -> Callable[[Page], None]:
             page.wait_for_selector(panel)
 
     return call
+
+
+@pytest.fixture
+def catalog(server: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Catalog]:
+    """A catalog of the test's own behind the dashboard."""
+    opened = Catalog(f"sqlite:///{tmp_path / 'labels.sqlite'}")
+    monkeypatch.setitem(server.config["LOUPE"], "catalog", opened)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

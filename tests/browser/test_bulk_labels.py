@@ -1,25 +1,14 @@
 """Labelling many features at once in the Explorer: all or nothing, asked where somebody was quicker, and taken back."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-from flask import Flask
 from playwright.sync_api import BrowserContext, Page, expect
 
 from catalog.catalog import Catalog
 from catalog.labels import labels_of, put_label
 from catalog.lists import list_items, lists
 from loaders.store import Store
-
-
-@pytest.fixture
-def catalog(server: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Catalog]:
-    """A catalog of the test's own behind the dashboard."""
-    opened = Catalog(f"sqlite:///{tmp_path / 'labels.sqlite'}")
-    monkeypatch.setitem(server.config["LOUPE"], "catalog", opened)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -2,11 +2,10 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from flask import Flask
 from playwright.sync_api import BrowserContext, FilePayload, Page, expect
 
 from catalog.catalog import Catalog
@@ -18,15 +17,6 @@ from catalog.reviews import reviews_of, submit_blind
 from catalog.votes import put_vote
 from dashboard.labelling import by_value
 from loaders.store import Store
-
-
-@pytest.fixture
-def catalog(server: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Catalog]:
-    """A catalog of the test's own behind the dashboard."""
-    opened = Catalog(f"sqlite:///{tmp_path / 'labels.sqlite'}")
-    monkeypatch.setitem(server.config["LOUPE"], "catalog", opened)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from catalog.lists import (
     add_to_list,
     list_items,
     lists,
+    lists_with,
     make_list,
     order_list,
     remove_from_list,
@@ -81,3 +82,13 @@ def test_bookmarks_are_a_persons_own(catalog: Catalog) -> None:
     put_bookmark(catalog, "ada", "sae", PRINT, 7, is_set=False)
     assert bookmarks_of(catalog, "ada", PRINT) == []
     assert [each.feature_id for each in bookmarks_of(catalog, "bob")] == [8]
+
+
+def test_the_lists_that_a_feature_is_on(catalog: Catalog) -> None:
+    plants, trees = (make_list(catalog, name, "ada").list_id for name in ("plants", "Trees"))
+    add_to_list(catalog, plants, "sae", PRINT, [1, 2], "ada")
+    add_to_list(catalog, trees, "sae", PRINT, [2], "ada")
+    add_to_list(catalog, trees, "other", "beef", [1], "ada")
+    assert [(each.name, each.size) for each in lists_with(catalog, PRINT, 2)] == [("plants", 2), ("Trees", 2)]
+    assert [each.name for each in lists_with(catalog, PRINT, 1)] == ["plants"]
+    assert lists_with(catalog, PRINT, 3) == []

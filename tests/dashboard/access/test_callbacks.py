@@ -33,6 +33,7 @@ NEEDED = {  # first output < first input: the role that the callback needs
     "feature-first.children < shell-generation.data": "viewer",
     "feature-histogram.figure < feature-scale.value": "viewer",
     "feature-href.data < feature-scale.value": "viewer",
+    "feature-talk.data < feature-do.data": "labeller",
     "feature-title.children < feature-place.data": "viewer",
     "feature-tokens-data.data < feature-place.data": "viewer",
     "home-hub.children < home-hub-poll.n_intervals": "viewer",
