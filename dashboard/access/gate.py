@@ -9,7 +9,7 @@ from flask import Flask, Response, current_app, g, redirect, request, session
 from catalog.people import ROLES
 from dashboard.access import accounts, proxy, sessions
 from dashboard.access.errors import Refused, Unknown
-from dashboard.access.rules import Rules, is_loopback
+from dashboard.access.rules import Rules, is_loopback, names_this_machine
 from dashboard.access.visitor import INSIDE, LOCAL, NOBODY, Visitor, require
 from dashboard.error_page import answer_refused
 from loaders.errors import LoupeError
@@ -97,6 +97,11 @@ def _at_this_machine(rules: Rules) -> Visitor:
         raise Refused(
             f"This server listens on '{host}', has no accounts and was not opened: add people with `loupe users add`, "
             "or set LOUPE_OPEN=1 to let everybody in."
+        )
+    if not rules.is_open and not names_this_machine(request.host, rules.hosts):
+        raise Refused(
+            f"This server is for this machine alone and was asked for as '{request.host[:80]}': open it as localhost, or name "
+            "that host in LOUPE_HOSTS."
         )
     return LOCAL._replace(is_read_only=rules.is_read_only)
 

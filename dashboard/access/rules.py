@@ -2,8 +2,9 @@
 
 import ipaddress
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from loaders.errors import BadInput
 
@@ -13,6 +14,7 @@ SETTINGS = {  # what `loupe serve` hands to its workers, and what docs/access.md
     "LOUPE_OPEN": "is_open",
     "LOUPE_READ_ONLY": "is_read_only",
     "LOUPE_HTTPS": "is_https",
+    "LOUPE_HOSTS": "hosts",
     "LOUPE_PROXY_ADDRESSES": "proxies",
     "LOUPE_PROXY_USER_HEADER": "user_header",
     "LOUPE_PROXY_ROLE_HEADER": "role_header",
@@ -31,6 +33,9 @@ class Rules:
 
     is_https: bool = False
     """Visitors come over https although the server cannot see it: cookies are Secure."""
+
+    hosts: tuple[str, ...] = ()
+    """Names beside those of this machine under which a desk without accounts may be asked for."""
 
     proxies: tuple[Network, ...] = field(default=())
     """Addresses whose X-Forwarded-* headers are believed, and the user header where there is one."""
@@ -62,6 +67,7 @@ def read_rules(environment: Mapping[str, str] = os.environ) -> Rules:
     if role_header and not user_header:
         raise BadInput("LOUPE_PROXY_ROLE_HEADER needs LOUPE_PROXY_USER_HEADER: a role belongs to a name.")
     return Rules(
+        hosts=tuple(environment.get("LOUPE_HOSTS", "").lower().replace(",", " ").split()),
         is_open=_read_switch("LOUPE_OPEN", environment),
         is_read_only=_read_switch("LOUPE_READ_ONLY", environment),
         is_https=_read_switch("LOUPE_HTTPS", environment),
@@ -73,12 +79,21 @@ def read_rules(environment: Mapping[str, str] = os.environ) -> Rules:
 
 def is_loopback(host: str) -> bool:
     """Whether only this machine reaches a server that listens on `host`."""
-    if host == "localhost":
+    if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def names_this_machine(host: str, hosts: Collection[str]) -> bool:
+    """Whether a Host header (name and port) is one that somebody at this machine asks with, or one of `hosts`."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    return is_loopback(name) or name in hosts
 
 
 def _read_switch(name: str, environment: Mapping[str, str]) -> bool:

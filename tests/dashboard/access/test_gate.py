@@ -55,6 +55,31 @@ def test_at_a_desk_of_ones_own_everything_is_open(server: Flask, host: str) -> N
     assert "Set-Cookie" not in ask_at(server, host, "/").headers
 
 
+def ask_by_name(server: Flask, name: str) -> Any:
+    """An answer of the server on the loopback address, asked for by the name that a browser was made to find there."""
+    return server.test_client().get("/_dash-layout", headers={"Host": name}, environ_overrides={"SERVER_NAME": "127.0.0.1"})
+
+
+@pytest.mark.parametrize("name", ["localhost:8050", "127.0.0.1:8050", "[::1]:8050", "LOCALHOST", "loupe.localhost:8050"])
+def test_a_desk_is_asked_for_by_the_names_of_its_machine(server: Flask, name: str) -> None:
+    assert ask_by_name(server, name).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["rebound.example", "rebound.example:8050", "localhost.example", "192.0.2.7", "[::2]:8050"])
+def test_a_name_that_was_made_to_point_here_is_refused(server: Flask, ruled: Callable[..., Flask], name: str) -> None:
+    answer = ask_by_name(server, name)
+    assert answer.status_code == 403
+    assert "LOUPE_HOSTS" in answer.get_json()["error"]
+    assert ask_by_name(ruled(is_open=True), name).status_code == 200
+
+
+def test_further_names_of_a_desk_are_listed(ruled: Callable[..., Flask]) -> None:
+    rules = read_rules({"LOUPE_HOSTS": "desk.example, Lab.Example"})
+    server = ruled(hosts=rules.hosts)
+    assert ask_by_name(server, "lab.example:443").status_code == 200
+    assert ask_by_name(server, "other.example").status_code == 403
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.7", "::", "lab.example", ""])
 def test_without_accounts_a_server_on_the_network_lets_nobody_in_unless_it_was_opened(
     server: Flask, ruled: Callable[..., Flask], host: str
