@@ -1,17 +1,13 @@
 """The Explorer in a browser: sort, filter, map and address belong together; a row leads to its feature."""
 
-import json
 import re
-import shutil
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
 from catalog.catalog import Catalog
-from catalog.jobs import put_job
 from catalog.labels import get_label, put_label
 from dashboard import urls
 from dashboard.components import figures
@@ -264,42 +260,3 @@ def test_the_first_load_with_figures_and_table_is_under_2500_kilobytes(page: Pag
     open_explorer(page)
     expect(page.locator("#explorer-map .points path").first).to_be_visible()
     assert 1_000_000 < weigh() < 2_500_000
-
-
-@pytest.fixture
-def young_store(workspace: Workspace, tmp_path: Path) -> Iterator[Callable[[], None]]:
-    """The store as it is before tokens, histograms and map are there, while a job runs; call it to let them land."""
-    directory, catalog = workspace.store_dir("tiny-l0@texts"), Catalog(workspace.catalog_url)
-    whole = (directory / "manifest.json").read_text()
-    manifest = json.loads(whole)
-    late = [name for name in manifest["files"] if re.match(r"tables/(tokens|histograms|map)\.", name)]
-    for name in late:
-        del manifest["files"][name]
-        shutil.move(directory / name, tmp_path / Path(name).name)
-    manifest["generation"] -= 1
-    (directory / "manifest.json").write_text(json.dumps(manifest))
-    put_job(catalog, "tables-a", "Compute the tables", 990, "running", 1, 3, "tables")
-
-    def land() -> None:
-        for name in late:
-            if (tmp_path / Path(name).name).exists():
-                shutil.move(tmp_path / Path(name).name, directory / name)
-        (directory / "manifest.json").write_text(whole)
-
-    yield land
-    land()
-    put_job(catalog, "tables-a", "Compute the tables", 990, "done", 3, 3, "tables")
-    catalog.close()
-
-
-def test_tables_that_land_later_fill_in_without_a_reload(page: Page, young_store: Callable[[], None]) -> None:
-    open_explorer(page)
-    missing = page.locator("#explorer-missing")
-    expect(missing).to_have_text("still being computed: top tokens, distributions, the map")
-    assert column(page, "tokens", 1) == ["being computed"]
-    expect(page.locator("#explorer-map")).to_contain_text("still being computed")
-    young_store()
-    expect(missing).to_be_empty()
-    expect(page.locator("#explorer-map .points path").first).to_be_visible()
-    expect(page.locator("#explorer-grid .chip").first).to_be_visible()
-    expect(page.locator("#explorer-grid .sparkline").first).to_be_visible()

@@ -13,7 +13,6 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from catalog.catalog import Catalog
-from catalog.labels import put_label
 from catalog.lists import make_list
 from loaders.workspace import Workspace
 from precompute import build
@@ -107,7 +106,13 @@ def assert_only_text(page: Page) -> None:
     """Nothing of the markup became an element, ran, or was given to Plotly as its pseudo-HTML."""
     page.wait_for_load_state("networkidle")
     assert page.evaluate("window.hit") is None, page.url
-    for made in ("main img", "main script", 'main a[href^="javascript"]', "main svg a", "main [onerror], main [onload]"):
+    for made in (
+        "main img",
+        "main script",
+        'main a[href^="javascript"]',
+        "main svg a",
+        "main [onerror], main [onload]",
+    ):
         assert page.locator(made).count() == 0, (page.url, made)
     bold = page.evaluate("[...document.querySelectorAll('main b, main tspan')].map((each) => each.textContent)")
     assert "bold" not in bold, page.url

@@ -57,15 +57,21 @@ def test_at_a_desk_of_ones_own_everything_is_open(server: Flask, host: str) -> N
 
 def ask_by_name(server: Flask, name: str) -> Any:
     """An answer of the server on the loopback address, asked for by the name that a browser was made to find there."""
-    return server.test_client().get("/_dash-layout", headers={"Host": name}, environ_overrides={"SERVER_NAME": "127.0.0.1"})
+    return server.test_client().get(
+        "/_dash-layout", headers={"Host": name}, environ_overrides={"SERVER_NAME": "127.0.0.1"}
+    )
 
 
-@pytest.mark.parametrize("name", ["localhost:8050", "127.0.0.1:8050", "[::1]:8050", "LOCALHOST", "loupe.localhost:8050"])
+@pytest.mark.parametrize(
+    "name", ["localhost:8050", "127.0.0.1:8050", "[::1]:8050", "LOCALHOST", "loupe.localhost:8050"]
+)
 def test_a_desk_is_asked_for_by_the_names_of_its_machine(server: Flask, name: str) -> None:
     assert ask_by_name(server, name).status_code == 200
 
 
-@pytest.mark.parametrize("name", ["rebound.example", "rebound.example:8050", "localhost.example", "192.0.2.7", "[::2]:8050"])
+@pytest.mark.parametrize(
+    "name", ["rebound.example", "rebound.example:8050", "localhost.example", "192.0.2.7", "[::2]:8050"]
+)
 def test_a_name_that_was_made_to_point_here_is_refused(server: Flask, ruled: Callable[..., Flask], name: str) -> None:
     answer = ask_by_name(server, name)
     assert answer.status_code == 403
