@@ -5,6 +5,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from dashboard import urls
+from dashboard.labels_view import TABS
 
 STORE = "tiny-l0@texts"
 READY = {  # what is there once a page is whole
@@ -13,6 +14,7 @@ READY = {  # what is there once a page is whole
     urls.feature(STORE, 1): "#feature-strongest[data-shown]",
     urls.training(): "#training-config-table .ag-row",
     urls.layers("tiny"): "#layers-weights .main-svg",
+    **{urls.labels(STORE, tab=tab): "#labels-body > *" for tab in TABS},
     "/nowhere": ".empty-title",
 }
 TABLES_DRAWN = """() => [...document.querySelectorAll('.ag-root')].every(

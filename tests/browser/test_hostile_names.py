@@ -1,6 +1,7 @@
 """A model whose tokens, texts, metadata and files are full of markup: every page shows it as text, in a real browser."""
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -147,8 +148,8 @@ def test_the_hostile_words_are_really_shown(hostile: Workspace, address: str, vi
     page = visitor.new_page()
     strongest = int(store.stats().sort_values("n", ascending=False)["feature_id"].iloc[0])
     page.goto(f"{address}/feature/{store.id}/{strongest}")
-    expect(page.locator("#feature-strongest")).to_contain_text(TOKENS[0])
-    expect(page.locator("#feature-tokens")).to_contain_text("<b>bold</b>")
+    for panel in ("#feature-strongest", "#feature-tokens"):
+        expect(page.locator(panel)).to_contain_text(re.compile("<(img/src|script|a/href|svg/onload)"))
     assert any("<b>column</b>" in option for option in page.locator("#feature-column option").all_inner_texts())
     page.locator("#feature-category-rates .main-svg").first.wait_for()
     shown = page.locator("#feature-category-rates .main-svg text").all_text_contents()

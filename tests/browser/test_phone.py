@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from dashboard import urls
+from dashboard.labels_view import TABS
 
 STORE = "tiny-l0@texts"
 PAGES = {
@@ -12,6 +13,7 @@ PAGES = {
     urls.feature(STORE, 3): "#feature-tokens[data-shown]",
     urls.training(): "#training-fvu, .section-title",
     urls.layers("tiny"): ".layers-fates",
+    **{urls.labels(STORE, tab=tab): "#labels-body > *" for tab in TABS},
     urls.present(): ".empty-state, .playlist",
     urls.presented(urls.feature(STORE, 3), "none", 1): "#feature-tokens[data-shown]",
 }
