@@ -25,6 +25,7 @@ from dashboard.components.label_words import when_words
 from dashboard.components.labels import ask, feature_name
 from dashboard.context import author, catalog, workspace
 from dashboard.explorer_frame import features_frame
+from dashboard.labels_bookmarks import bookmarks_panel
 from dashboard.labels_view import View
 from loaders.errors import BadInput
 from loaders.store import Store
@@ -39,7 +40,7 @@ def body(store: Store, view: View) -> list[Any]:
     opened = next((each for each in known if str(each.list_id) == view.list), None)
     if opened is not None:
         return [_items(store, opened)]
-    return [_all(store, known, gone=bool(view.list))]
+    return [_all(store, known, gone=bool(view.list)), bookmarks_panel(store)]
 
 
 def _all(store: Store, known: list[FeatureList], gone: bool) -> html.Section:

@@ -5,7 +5,16 @@ from typing import Any
 import dash
 from dash import ClientsideFunction, Input, Output, State, callback, clientside_callback, dcc, html, no_update
 
-from dashboard import bulk_labels, labels_files, labels_lists, labels_queue, labels_reviews, labels_table, urls
+from dashboard import (
+    bulk_labels,
+    labels_bookmarks,
+    labels_files,
+    labels_lists,
+    labels_queue,
+    labels_reviews,
+    labels_table,
+    urls,
+)
 from dashboard.access.callbacks import requires
 from dashboard.access.visitor import visitor
 from dashboard.components import empty_state
@@ -26,7 +35,7 @@ BODIES = {
     "lists": labels_lists.body,
     "files": labels_files.body,
 }
-ACTIONS = {**labels_queue.ACTIONS, **labels_reviews.ACTIONS, **labels_lists.ACTIONS}
+ACTIONS = {**labels_queue.ACTIONS, **labels_reviews.ACTIONS, **labels_lists.ACTIONS, **labels_bookmarks.ACTIONS}
 bulk_labels.register()
 labels_table.register()
 labels_queue.register()

@@ -129,10 +129,22 @@ def test_a_feature_goes_on_a_list_and_is_bookmarked(catalog, open_feature, store
     page.get_by_role("button", name="Bookmark").click()
     expect(page.get_by_role("button", name="Bookmarked")).to_have_attribute("aria-pressed", "true")
     assert [each.feature_id for each in bookmarks_of(catalog, "anonymous")] == [24]
-    page.get_by_role("button", name="Bookmarked").click()
-    expect(page.get_by_role("button", name="Bookmark", exact=True)).to_have_attribute("aria-pressed", "false")
     page.locator("#feature-lists a").click()
     expect(page.locator("#labels-body")).to_contain_text("#24")
+    page.get_by_role("link", name="All lists").click()
+    marked = page.locator(".panel").filter(has_text="Your bookmarks")
+    expect(marked).to_contain_text("#24")
+    marked.get_by_role("button", name="Take off").click()
+    expect(marked).to_contain_text("No bookmark yet")
+    assert bookmarks_of(catalog, "anonymous") == []
+
+
+def test_a_bookmark_is_taken_off_on_the_page_that_set_it(catalog, open_feature) -> None:
+    page = open_feature(26)
+    page.get_by_role("button", name="Bookmark").click()
+    page.get_by_role("button", name="Bookmarked").click()
+    expect(page.get_by_role("button", name="Bookmark", exact=True)).to_have_attribute("aria-pressed", "false")
+    assert bookmarks_of(catalog, "anonymous") == []
 
 
 def test_a_double_blind_label_is_seen_by_nobody_until_both_have_spoken(catalog, open_feature, settle, store) -> None:
