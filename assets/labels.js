@@ -156,11 +156,18 @@
         return window.dash_clientside.tokens.show(data, "snippet", "queue-examples");
     }
 
+    // dcc.Upload's own field takes no name from the server.
+    function nameUpload(id) {
+        window.loupe.whenThere(id, (place) => place.querySelector("input").setAttribute("aria-label", "Dictionary file"), 60);
+        return id;
+    }
+
     const root = (window.dash_clientside = window.dash_clientside || {});
     root.labelling = Object.assign(root.labelling || {}, {
         choose: choose,
         done: done,
         examples: examples,
+        nameUpload: nameUpload,
         purge: purge,
         refresh: refresh,
         selected: selected,

@@ -5,7 +5,7 @@ import binascii
 from typing import Any
 
 import dash_bootstrap_components as dbc
-from dash import Input, Output, State, callback, dcc, html, no_update
+from dash import ClientsideFunction, Input, Output, State, callback, clientside_callback, dcc, html, no_update
 
 from catalog.dictionary.differences import Change, Differences, compare
 from catalog.dictionary.importing import Importer, apply_differences, newest_of
@@ -183,6 +183,9 @@ def problems(error: FileRefused) -> html.Div:
 
 def register() -> None:
     """Add the callbacks of the upload; called by the page, once per app."""
+    clientside_callback(
+        ClientsideFunction("labelling", "nameUpload"), Output("files-plan", "data-named"), Input("files-upload", "id")
+    )
 
     @callback(
         Output("files-plan", "children"),
