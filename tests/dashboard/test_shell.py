@@ -29,7 +29,13 @@ def test_a_forgotten_store_falls_back_to_one_that_is_there() -> None:
 
 def test_the_rail_leads_to_the_current_store_and_set_and_marks_the_page() -> None:
     links = shell.rail(urls.read("/feature/m-l3@docs/4"), "m-l3@docs", "minilm")
-    assert [link.href for link in links] == ["/", "/explorer/m-l3@docs", "/labels/m-l3@docs", "/training", "/layers/minilm"]
+    assert [link.href for link in links] == [
+        "/",
+        "/explorer/m-l3@docs",
+        "/labels/m-l3@docs",
+        "/training",
+        "/layers/minilm",
+    ]
     assert [link.href for link in links if "is-current" in link.className] == ["/explorer/m-l3@docs"]
 
 
