@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, func, or_, select, tuple_
 from sqlalchemy.exc import IntegrityError
 
 from catalog.catalog import Catalog
 from catalog.errors import StaleEdits
 from catalog.label_text import TYPED, Edit, Evidence, Label, LabelPage, Origin, label_of
-from catalog.label_writes import newest_versions, save_edits
+from catalog.label_writes import in_parts, newest_versions, save_edits
 from catalog.records import LabelRecord
 from catalog.texts import AUTHOR_LIMIT, CATEGORY_LIMIT, NAME_LIMIT, NOTES_LIMIT
 from loaders.errors import BadInput
@@ -27,10 +27,13 @@ __all__ = [
     "LabelPage",
     "Origin",
     "Stamp",
+    "Version",
     "find_labels",
     "get_label",
+    "get_versions",
     "history",
     "labels_of",
+    "put_edit",
     "put_label",
     "put_labels",
     "recent_labels",
@@ -50,6 +53,8 @@ ORDERS = {
 """What `find_labels` can order by."""
 Stamp = tuple[int, datetime | None]
 """How many versions there are, and when the last was saved."""
+Version = tuple[int, int]
+"""A feature and a version of its label."""
 
 
 def put_label(
@@ -78,6 +83,11 @@ def put_label(
     edit = Edit(
         sae_id, sae_fingerprint, feature_id, name, notes, author, replaces, category, confidence, evidence, origin, edit_key
     )  # fmt: skip
+    return put_edit(catalog, edit)
+
+
+def put_edit(catalog: Catalog, edit: Edit) -> Label:
+    """Save one edit, as `put_label` does."""
     try:
         (saved,) = put_labels(catalog, [edit])
     except StaleEdits as error:
@@ -138,6 +148,18 @@ def get_label(catalog: Catalog, sae_fingerprint: str, feature_id: int) -> Label 
     with catalog.read() as session:
         record = session.scalar(_versions(sae_fingerprint, feature_id).limit(1))
         return None if record is None else label_of(record)
+
+
+def get_versions(catalog: Catalog, sae_fingerprint: str, wanted: Sequence[Version]) -> dict[Version, Label]:
+    """Those of the wanted versions that there are."""
+    found: dict[Version, Label] = {}
+    with catalog.read() as session:
+        for part in in_parts(wanted):
+            key = tuple_(LabelRecord.feature_id, LabelRecord.version)
+            query = select(LabelRecord).where(LabelRecord.sae_fingerprint == sae_fingerprint, key.in_(part))
+            for record in session.scalars(query):
+                found[record.feature_id, record.version] = label_of(record)
+    return found
 
 
 def history(catalog: Catalog, sae_fingerprint: str, feature_id: int) -> list[Label]:

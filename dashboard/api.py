@@ -8,16 +8,21 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from dashboard import (
     api_activations,
+    api_bookmarks,
     api_contexts,
     api_features,
     api_label_files,
+    api_label_history,
     api_labels,
+    api_many_labels,
     api_openapi,
+    api_remarks,
     api_stores,
 )
 from dashboard.access import gate
 from dashboard.api_json import answer_error, answer_http_error, answer_refusal
 from dashboard.api_route import Route, refuse_unknown_parameters
+from dashboard.security import refuse_cross_site
 from loaders.errors import LoupeError
 
 ROUTES: tuple[Route, ...] = (
@@ -27,6 +32,10 @@ ROUTES: tuple[Route, ...] = (
     *api_activations.ROUTES,
     *api_contexts.ROUTES,
     *api_labels.ROUTES,
+    *api_label_history.ROUTES,
+    *api_remarks.ROUTES,
+    *api_bookmarks.ROUTES,
+    *api_many_labels.ROUTES,
     *api_label_files.ROUTES,
 )
 METHODS = ("GET", "PUT", "POST", "PATCH", "DELETE")
@@ -53,6 +62,7 @@ def register(server: Flask, routes: Sequence[Route] = ROUTES, root: str = "/api"
 
     @blueprint.before_request
     def check() -> Response | None:
+        refuse_cross_site()
         if request.endpoint in by_name:
             refuse_unknown_parameters(by_name[request.endpoint])
         return answer_options()

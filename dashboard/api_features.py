@@ -8,7 +8,7 @@ from flask import Response
 
 from catalog.labels import get_label, labels_of
 from dashboard.api_json import answer, answer_list, label, read_feature_id, records
-from dashboard.api_labels import LABEL
+from dashboard.api_label_edit import LABEL
 from dashboard.api_route import FEATURE, JSON, OFFSET, STORE, Parameter, Route, limit
 from dashboard.api_schema import FLAG, NUMBER, TEXT, WHOLE, listing, or_null, record, several
 from dashboard.context import catalog, workspace

@@ -12,7 +12,9 @@ import pandas as pd
 from flask import Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
+from catalog.dictionary.problems import FileRefused
 from catalog.errors import CatalogTooNew, CatalogUnavailable, NotThere, StaleEdit, StaleEdits
+from catalog.label_text import Label
 from dashboard.access.errors import Refused, Unknown
 from loaders.errors import BadInput, FeatureNotFound, LoupeError, SourceUnavailable, StoreNotFound, TableMissing
 
@@ -30,11 +32,22 @@ STATUS = {
     CatalogUnavailable: 503,
     SourceUnavailable: 503,
 }
-LABEL_FIELDS = ("sae_id", "feature_id", "version", "name", "notes", "author", "created_at", "replaces")
+LABEL_FIELDS = (
+    "sae_id",
+    "feature_id",
+    "version",
+    "name",
+    "notes",
+    "category",
+    "confidence",
+    "author",
+    "created_at",
+    "replaces",
+    "edit_key",
+)
 MAX_BODY_BYTES = 2 * 2**20
 SENTENCES = {  # instead of Werkzeug's, where those say too much or too little
     400: "The request's body is not valid JSON.",
-    413: f"The request's body is too large: at most {MAX_BODY_BYTES:,} bytes are read.",
     415: "The request's body must be JSON: send it with Content-Type: application/json.",
 }
 MAX_ID_DIGITS = 10
@@ -76,10 +89,14 @@ def answer_error(status: int, sentence: str, **more: Any) -> Response:
 
 
 def answer_refusal(error: LoupeError) -> Response:
-    """A LoupeError in its own words; a stale edit brings both texts along."""
-    more = (
-        {"current": label(error.current), "submitted": label(error.submitted)} if isinstance(error, StaleEdit) else {}
-    )
+    """A LoupeError in its own words; stale edits bring both texts along, a refused file its problems."""
+    more: dict[str, Any] = {}
+    if isinstance(error, StaleEdit):
+        more = _both(error)
+    elif isinstance(error, StaleEdits):
+        more = {"stale": [_both(each) for each in error.stale]}
+    elif isinstance(error, FileRefused):
+        more = {"problems": [each._asdict() for each in error.problems], "problem_count": error.count}
     status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), 500)
     return answer_error(status, str(error), **more)
 
@@ -92,12 +109,22 @@ def answer_http_error(error: HTTPException) -> Response:
         response = answer_error(status, f"{request.method} is not possible at this address: use {allowed}.")
         response.headers["Allow"] = allowed
         return response
+    if status == 413:
+        return answer_error(
+            413, f"The request's body is too large: at most {request.max_content_length:,} bytes are read."
+        )
     return answer_error(status, SENTENCES.get(status) or error.description or error.name)
 
 
-def label(saved: Any) -> dict[str, Any]:
-    """What the interface tells of a catalog.labels.Label."""
-    return {field: getattr(saved, field) for field in LABEL_FIELDS}
+def label(saved: Label) -> dict[str, Any]:
+    """What the interface tells of a label."""
+    evidence = saved.evidence and saved.evidence._asdict()
+    told = {field: getattr(saved, field) for field in LABEL_FIELDS}
+    return {**told, "evidence": evidence, "origin": saved.origin._asdict()}
+
+
+def _both(error: StaleEdit) -> dict[str, Any]:
+    return {"current": label(error.current), "submitted": label(error.submitted)}
 
 
 def records(frame: pd.DataFrame) -> list[dict[Hashable, Any]]:

@@ -6,37 +6,18 @@ from catalog.dictionary.entry import Source
 from catalog.dictionary.importing import entries_of
 from catalog.dictionary.neuronpedia import place_of
 from catalog.dictionary.writing import SUFFIXES, TYPES, write_dictionary
-from dashboard.api_route import STORE, Parameter, Route
+from dashboard.api_route import STORE, Route, choice
 from dashboard.api_schema import ANYTHING, TEXT
 from dashboard.context import catalog, workspace
-from loaders.errors import BadInput
 
-
-def _read_format(text: str) -> str:
-    if text not in TYPES:
-        raise BadInput(f"'format' may be {', '.join(TYPES)}: found '{text[:40]}'.")
-    return text
-
-
-def _read_history(text: str) -> bool:
-    if text not in ("yes", "no"):
-        raise BadInput(f"'history' may be yes or no: found '{text[:40]}'.")
-    return text == "yes"
-
-
-FORMAT = Parameter(
-    "format",
-    "Format of the file; docs/labels.md describes them.",
-    {"enum": list(TYPES), "default": "json"},
-    _read_format,
-)
-HISTORY = Parameter("history", "Older versions as well.", {"enum": ["yes", "no"]}, _read_history)
+FORMAT = choice("format", "Format of the file; docs/labels.md describes them.", tuple(TYPES), "json")
+HISTORY = choice("history", "Older versions as well.", ("yes", "no"), "no")
 
 
 def export_labels(store_id: str) -> Response:
     """The labels of the store's SAE as a dictionary file, to keep or to edit and import again."""
-    store, kind = workspace().open_store(store_id), str(FORMAT.asked())
-    entries = entries_of(catalog(), store.sae_fingerprint, bool(HISTORY.asked()))
+    store, kind = workspace().open_store(store_id), FORMAT.asked()
+    entries = entries_of(catalog(), store.sae_fingerprint, HISTORY.asked() == "yes")
     place = place_of(store.manifest.get("model_id"), store.hook, store.set_id or store.sae_id)
     source = Source(store.sae_id, store.sae_fingerprint, store.features)
     response = Response(write_dictionary(kind, entries, source, place), mimetype=TYPES[kind])

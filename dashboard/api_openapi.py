@@ -8,21 +8,23 @@ from flask import Flask, Response, current_app
 from dashboard.api_json import MAX_BODY_BYTES, answer, answer_list, installed_version
 from dashboard.api_route import BASE, JSON, Parameter, Route
 from dashboard.api_schema import ANYTHING, ERROR, TEXT, WHOLE, Schema, listing, record
+from dashboard.label_importing import MOST_BYTES
 
 ROUTES_KEY = "LOUPE_ROUTES"
 PLACES: dict[str, tuple[Schema, str]] = {
     "store_id": (TEXT, "Id of a store, `<sae>@<dataset>`."),
     "feature": (WHOLE, "Id of a feature, from 0."),
     "context": (WHOLE, "Index of a context, from 0."),
+    "list_id": (WHOLE, "Id of a list of features."),
 }
 REASONS = {
     400: "A parameter or a text that cannot be used.",
     401: "The server has accounts and nobody is logged in, or the token is not good.",
     403: "Not for this role or not on a read-only server, or the request comes from another site's page.",
-    404: "An unknown store, feature, context or address.",
+    404: "An unknown store, feature, context, list or address, or nothing there to decide.",
     409: "Not as things stand: somebody else's edit came first, or the address does not say which store is meant.",
-    413: f"A body over {MAX_BODY_BYTES:,} bytes.",
-    415: "A body that is not JSON.",
+    413: f"A body that is too large: over {MAX_BODY_BYTES:,} bytes, or over {MOST_BYTES:,} of a file.",
+    415: "A body of another type than this address reads.",
     500: "A damaged store, or an error that nobody foresaw.",
     503: "The catalog, or another server that is needed, cannot be reached.",
 }

@@ -1,10 +1,11 @@
 """One route of the HTTP interface, declared once: Flask's rule, its checks and the OpenAPI document come from here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from flask import Response, request
 
+from catalog.texts import check_text
 from dashboard.api_json import is_whole
 from dashboard.api_schema import Schema
 from loaders.errors import BadInput
@@ -95,6 +96,39 @@ def share(name: str, words: str) -> Parameter:
         return value
 
     return Parameter(name, words, {"type": "number", "exclusiveMinimum": 0, "maximum": 1}, read)
+
+
+def words(name: str, told: str, most: int) -> Parameter:
+    """A text of at most so many characters; None where it is not given."""
+
+    def read(text: str) -> str:
+        check_text(f"'{name}'", text, most)
+        return text
+
+    return Parameter(name, told, {"type": "string", "maxLength": most}, read)
+
+
+def choice(name: str, told: str, known: Sequence[str], default: str | None = None) -> Parameter:
+    """One of the known words."""
+
+    def read(text: str) -> str:
+        if text not in known:
+            raise BadInput(f"'{name}' may be {', '.join(known)}: found '{text[:40]}'.")
+        return text
+
+    schema: Schema = {"type": "string", "enum": list(known)}
+    return Parameter(name, told, schema if default is None else {**schema, "default": default}, read)
+
+
+def yes_or_no(name: str, told: str, default: bool = False) -> Parameter:
+    """A switch: true or false."""
+
+    def read(text: str) -> bool:
+        if text not in ("true", "false"):
+            raise BadInput(f"'{name}' may be true or false: found '{text[:40]}'.")
+        return text == "true"
+
+    return Parameter(name, told, {"type": "boolean", "default": default}, read)
 
 
 def refuse_unknown_parameters(route: Route) -> None:

@@ -13,11 +13,10 @@ from catalog.undoing import undo_edits
 from dashboard.access.callbacks import requires
 from dashboard.components import plural
 from dashboard.context import author, catalog, workspace
+from dashboard.labelling import MOST
 from loaders.errors import BadInput, LoupeError
 from loaders.store import Store
 
-MOST = 1_000
-"""Features of one bulk edit."""
 STALE_SHOWN = 6
 
 

@@ -9,13 +9,14 @@ from dash import ClientsideFunction, Input, Output, State, callback, clientside_
 from catalog.errors import StaleEdit
 from catalog.label_text import Label
 from catalog.labels import get_label, put_label, words_used
-from catalog.queue import Claim, claims_of, release_claim
+from catalog.queue import Claim, release_claim
 from catalog.reviews import submit_blind
 from dashboard.access.callbacks import requires
 from dashboard.components.label_editor import NO_EVIDENCE, conflict
 from dashboard.components.label_words import FIELDS, LabelText
 from dashboard.context import author, catalog, signed, workspace
 from dashboard.feature_panels import strongest
+from dashboard.label_queue import own_claim
 from dashboard.label_reading import origin_words, read_place, text_of
 from loaders.errors import BadInput, LoupeError
 from loaders.store import Store
@@ -73,12 +74,6 @@ def evidence_options(store: Store, feature: int, chosen: str) -> list[dict[str, 
     if chosen and all(option["value"] != chosen for option in found):
         found.append({"value": chosen, "label": chosen})
     return found
-
-
-def own_claim(store: Store, feature: int, person: str) -> Claim | None:
-    """The live claim of this person on a feature."""
-    claims = claims_of(catalog(), store.sae_fingerprint)
-    return next((each for each in claims if each.feature_id == feature and each.person == person.strip()), None)
 
 
 def _claim_words(claim: Claim | None) -> str:

@@ -10,6 +10,8 @@ from loaders.store import Store
 
 BLIND_SHARE = "blind_share"
 """Prefix of the catalog's setting that keeps the share of double-blind features, by SAE fingerprint."""
+MOST = 1_000
+"""Features of one bulk edit, or that go on a list at once."""
 
 
 class Progress(NamedTuple):

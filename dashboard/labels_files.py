@@ -7,21 +7,20 @@ from typing import Any
 import dash_bootstrap_components as dbc
 from dash import ClientsideFunction, Input, Output, State, callback, clientside_callback, dcc, html, no_update
 
-from catalog.dictionary.differences import Change, Differences, compare
-from catalog.dictionary.importing import Importer, apply_differences, newest_of
+from catalog.dictionary.differences import Change, Differences
+from catalog.dictionary.importing import Importer, apply_differences
 from catalog.dictionary.problems import FileRefused
-from catalog.dictionary.reading import read_dictionary
 from catalog.dictionary.writing import TYPES
 from dashboard import urls
 from dashboard.access.callbacks import requires
-from dashboard.access.visitor import may, visitor
+from dashboard.access.visitor import may
 from dashboard.components import empty_state, icon, panel, plural
-from dashboard.context import author, catalog, workspace
+from dashboard.context import catalog, workspace
+from dashboard.label_importing import MOST_BYTES, read_import
 from dashboard.labels_view import View
 from loaders.errors import BadInput
 from loaders.store import Store
 
-MOST_BYTES = 16 * 2**20
 MOST_SHOWN = 200
 SIGNS = {"added": "new", "changed": "changed", "conflicts": "conflict"}
 CONFLICTS = {"keep": "leave theirs", "replace": "save the file's on top"}
@@ -92,20 +91,6 @@ def read_upload(contents: str) -> bytes:
             f"Up to {MOST_BYTES >> 20} MiB are read: found {len(data) / 2**20:.1f} MiB. Use 'loupe labels import'."
         )
     return data
-
-
-def differences_of(store: Store, contents: str, file: str) -> tuple[Differences, Importer]:
-    """What the uploaded file would change, and who imports it. Raises FileRefused, BadInput."""
-    found = read_dictionary(read_upload(contents), file, store.features, fingerprint=store.sae_fingerprint)
-    name = author()
-    importer = Importer(
-        store.sae_id,
-        store.sae_fingerprint,
-        f"{file} ({found.format})",
-        name if visitor().is_person else None,
-        name,
-    )
-    return compare(found, newest_of(catalog(), store.sae_fingerprint)), importer
 
 
 def plan(found: Differences, importer: Importer) -> list[Any]:
@@ -201,10 +186,10 @@ def register() -> None:
         if not contents:
             return no_update, no_update
         try:
-            found, importer = differences_of(workspace().open_store(place["store"]), contents, str(file))
+            asked = read_import(workspace().open_store(place["store"]), read_upload(contents), str(file))
         except FileRefused as error:
             return problems(error), None
-        return plan(found, importer), found.digest
+        return plan(asked.differences, asked.importer), asked.differences.digest
 
     @callback(
         Output("files-plan", "children", allow_duplicate=True),
@@ -227,7 +212,7 @@ def register() -> None:
         if not clicks:
             return (no_update,) * 3
         store = workspace().open_store(place["store"])
-        found, importer = differences_of(store, contents, str(file))
+        _, found, importer = read_import(store, read_upload(contents), str(file))
         if found.digest != expected:
             raise BadInput("Labels were saved since this was shown: nothing was imported. Choose the file again.")
         saved = apply_differences(catalog(), importer, found, with_conflicts=conflicts == "replace")

@@ -5,8 +5,7 @@ from typing import Any
 from dash import ClientsideFunction, Input, Output, clientside_callback, dcc, html
 
 from catalog.labels import get_label
-from catalog.queue import CLAIM, Claim, claim_next, claims_of, release_claim, renew_claim
-from catalog.settings import get_setting, put_setting
+from catalog.queue import CLAIM, Claim, claims_of, release_claim, renew_claim
 from dashboard import urls
 from dashboard.access.visitor import may, require, visitor
 from dashboard.components import badge, empty_state, panel, percent
@@ -16,7 +15,8 @@ from dashboard.context import ANONYMOUS, author, catalog
 from dashboard.explorer_frame import features_frame
 from dashboard.feature_panels import facts_of, strongest, strongest_panel
 from dashboard.known_labels import known_labels
-from dashboard.labelling import BLIND_SHARE, activation_masses, by_value
+from dashboard.label_queue import blind_share, set_blind_share, take_after, take_next
+from dashboard.labelling import activation_masses, by_value
 from dashboard.labels_view import View
 from loaders.errors import BadInput
 from loaders.store import Store
@@ -156,25 +156,13 @@ def _share(store: Store) -> html.Section:
     )
 
 
-def blind_share(store: Store) -> float:
-    """The share of the SAE's features that are double-blind, 0 to 1."""
-    return float(get_setting(catalog(), f"{BLIND_SHARE} {store.sae_fingerprint}") or 0)
-
-
 def _take(store: Store, _asked: Asked) -> str:
-    waiting = by_value(store, known_labels(store))
-    claim = claim_next(catalog(), store.sae_fingerprint, waiting, author(), blind_share=blind_share(store))
+    claim = take_next(store)
     return f"Feature {claim.feature_id} is yours." if claim else "Nothing is free: others have what is left."
 
 
 def _skip(store: Store, asked: Asked) -> str:
-    skipped = _feature(asked)
-    waiting = [f for f in by_value(store, known_labels(store)) if f != skipped]
-    after = by_value(store, [])
-    rest = set(after[after.index(skipped) + 1 :]) if skipped in after else set()
-    ordered = [f for f in waiting if f in rest] + [f for f in waiting if f not in rest]
-    release_claim(catalog(), store.sae_fingerprint, skipped, author())
-    claim = claim_next(catalog(), store.sae_fingerprint, ordered, author(), blind_share=blind_share(store))
+    claim = take_after(store, _feature(asked))
     return f"Feature {claim.feature_id} is yours." if claim else "Nothing else is free."
 
 
@@ -194,9 +182,7 @@ def _set_share(store: Store, asked: Asked) -> str:
         share = float(asked["fields"]["share"]) / 100
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput("The double-blind share is a number of per cent, 0 to 100: found none.") from error
-    if not 0 <= share <= 1:
-        raise BadInput(f"The double-blind share is 0 to 100 per cent: found {100 * share:g}.")
-    put_setting(catalog(), f"{BLIND_SHARE} {store.sae_fingerprint}", repr(share))
+    set_blind_share(store, share)
     return f"{percent(share)} of the features are double-blind from now on."
 
 

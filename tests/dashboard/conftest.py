@@ -13,6 +13,7 @@ from catalog.catalog import Catalog
 from dashboard import api
 from loaders.store import Store
 from loaders.workspace import Workspace
+from tests.postgres import Postgres
 
 
 class Answer(Response):
@@ -41,6 +42,21 @@ def catalog(tmp_path: Path) -> Iterator[Catalog]:
     opened = Catalog(f"sqlite:///{tmp_path / 'catalog.sqlite'}")
     yield opened
     opened.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either_catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Catalog]:
+    """A fresh catalog, once in each database: what test files that write much name their `catalog`."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path / 'either.sqlite'}"
+    else:
+        postgres: Postgres = request.getfixturevalue("postgres")
+        url = postgres.make_database()
+    opened = Catalog(url)
+    yield opened
+    opened.close()
+    if request.param == "postgresql":
+        postgres.drop_database(url)
 
 
 @pytest.fixture

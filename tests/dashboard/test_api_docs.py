@@ -98,7 +98,12 @@ def assert_covers(answer: Any, documented: Any, where: str = "answer") -> None:
 
 
 def documented_form(rule: str) -> str:
-    return rule.replace("<store_id>", "<store>").replace("<feature>", "<id>").replace("<context>", "<i>")
+    return (
+        rule.replace("<store_id>", "<store>")
+        .replace("<feature>", "<id>")
+        .replace("<context>", "<i>")
+        .replace("<list_id>", "<list>")
+    )
 
 
 def registered(server: Flask) -> dict[str, str]:

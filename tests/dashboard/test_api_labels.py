@@ -9,7 +9,14 @@ from sqlalchemy import text
 
 from catalog.catalog import Catalog
 from catalog.labels import get_label, history
+from catalog.queue import claim_next, claims_of
 from loaders.store import Store
+
+
+@pytest.fixture
+def catalog(either_catalog: Catalog) -> Catalog:
+    return either_catalog
+
 
 JSON_HEADERS = {"Content-Type": "application/json"}
 
@@ -65,10 +72,21 @@ def test_a_cleared_label_is_no_label_but_keeps_its_version(client: FlaskClient, 
         ({"name": "x" * 100_000}, "at most 200 characters: found 100,000"),
         ({"name": "x", "notes": "y" * 100_000}, "at most 10,000 characters: found 100,000"),
         ({"name": "x\x00"}, "control characters"),
-        ({"name": 7}, 'with a "name"'),
-        ({"notes": "y"}, 'with a "name"'),
-        (["name"], 'with a "name"'),
-        ({"name": "x", "notes": None}, "'notes' must be a text"),
+        ({"name": 7}, "'name' must be a text"),
+        ({"notes": "y"}, 'A new label needs a "name"'),
+        (["name"], 'such as {"name": "...", "notes": "...", "replaces": null}: found a list'),
+        ({"name": "x", "notes": 3}, "'notes' must be a text, or null"),
+        ({"name": "x", "category": "y" * 61}, "at most 60 characters"),
+        ({"name": "x", "confidence": 1.5}, "'confidence' must be a number from 0 to 1"),
+        ({"name": "x", "confidence": float("nan")}, "'confidence' must be a number from 0 to 1"),
+        ({"name": "x", "confidence": True}, "'confidence' must be a number from 0 to 1"),
+        ({"name": "x", "evidence": "s@d/3"}, "'evidence' must be an object, or null"),
+        ({"name": "x", "evidence": {"store": "s@d"}}, 'The evidence needs "context"'),
+        ({"name": "x", "evidence": {"store": "s@d", "context": -1}}, "'context' must be the index of a context"),
+        ({"name": "x", "evidence": {"store": "", "context": 1}}, "Evidence is a store, a context"),
+        ({"name": "x", "evidence": {"store": "s@d", "context": 10**30}}, "'context' must be"),
+        ({"name": "x", "edit_key": "two words"}, "An edit key has 1 to 64"),
+        ({"notes": "y", "replaces": 4}, "Version 4 of this label does not exist"),
         ({"name": "x", "replaces": "1"}, "'replaces' must be the version"),
         ({"name": "x", "replaces": True}, "'replaces' must be the version"),
         ({"name": "x", "replaces": 4}, "Version 4 of this label does not exist"),
@@ -99,9 +117,72 @@ def test_a_label_saved_by_the_dashboards_own_page_is_taken(client: FlaskClient, 
     assert saved.status_code == 200
 
 
+def test_category_confidence_and_evidence_are_saved_and_told(client: FlaskClient, at: str, store: Store) -> None:
+    place = {"store": store.id, "context": 3, "position": None}
+    sent = {"name": "trees", "category": "syntax", "confidence": 0.75, "evidence": place, "edit_key": "one"}
+    saved = client.put(f"{at}/label", json=sent).strict()
+    assert {field: saved[field] for field in sent} == sent
+    assert saved["origin"] == {"kind": "typed", "sae": None, "feature": None, "score": None, "detail": None}
+    assert client.get(f"{at}/label").strict() == saved
+    assert client.get(at).strict()["label"]["evidence"] == place
+
+
+def test_what_is_absent_stays_and_what_is_null_is_cleared(client: FlaskClient, at: str, store: Store) -> None:
+    place = {"store": store.id, "context": 3, "position": 2}
+    first = {"name": "trees", "notes": "of nodes", "category": "syntax", "confidence": 0.5, "evidence": place}
+    client.put(f"{at}/label", json=first)
+    second = client.put(f"{at}/label", json={"category": "plants", "replaces": 1}).strict()
+    assert {field: second[field] for field in first} == first | {"category": "plants"}
+    nothing = {"notes": None, "category": "", "confidence": None, "evidence": None}
+    third = client.put(f"{at}/label", json={**nothing, "replaces": 2}).strict()
+    assert {field: third[field] for field in first} == {**nothing, "name": "trees", "notes": "", "category": ""}
+
+
+def test_an_edit_of_an_older_version_starts_from_that_one(client: FlaskClient, at: str) -> None:
+    client.put(f"{at}/label", json={"name": "trees", "category": "syntax"})
+    client.put(f"{at}/label", json={"category": "plants", "replaces": 1})
+    stale = client.put(f"{at}/label", json={"notes": "mine", "replaces": 1})
+    assert stale.status_code == 409
+    told = stale.strict()
+    assert (told["current"]["category"], told["submitted"]["category"]) == ("plants", "syntax")
+    assert (told["submitted"]["name"], told["submitted"]["notes"]) == ("trees", "mine")
+
+
+def test_an_empty_name_clears_the_whole_label(client: FlaskClient, at: str) -> None:
+    client.put(f"{at}/label", json={"name": "trees", "notes": "of nodes", "category": "syntax", "confidence": 1})
+    cleared = client.put(f"{at}/label", json={"name": None, "replaces": 1}).strict()
+    assert [cleared[field] for field in ("name", "notes", "category", "confidence")] == ["", "", "", None]
+
+
+def test_an_edit_that_is_sent_again_under_its_key_is_saved_once(
+    client: FlaskClient, at: str, store: Store, living: int, catalog: Catalog
+) -> None:
+    sent = {"name": "trees", "edit_key": "8a1c"}
+    first = client.put(f"{at}/label", json=sent).strict()
+    assert client.put(f"{at}/label", json=sent).strict() == first
+    assert len(history(catalog, store.sae_fingerprint, living)) == 1
+    assert "belongs to another edit" in client.put(f"{at}/label", json={**sent, "name": "oaks"}).refusal(400)
+
+
+def test_saving_a_claimed_feature_ends_the_claim(
+    client: FlaskClient, at: str, store: Store, living: int, catalog: Catalog
+) -> None:
+    claim_next(catalog, store.sae_fingerprint, [living], "anonymous")
+    client.put(f"{at}/label", json={"name": "trees"})
+    assert claims_of(catalog, store.sae_fingerprint) == []
+
+
+def test_a_double_blind_feature_of_ones_own_is_not_labelled_in_the_open(
+    client: FlaskClient, at: str, store: Store, living: int, catalog: Catalog
+) -> None:
+    claim_next(catalog, store.sae_fingerprint, [living], "anonymous", blind_share=1.0)
+    assert "double-blind" in client.put(f"{at}/label", json={"name": "trees"}).refusal(409)
+    assert get_label(catalog, store.sae_fingerprint, living) is None
+
+
 def test_a_broken_catalog_is_unavailable(client: FlaskClient, at: str, catalog: Catalog) -> None:
     with catalog.write() as session:
-        session.execute(text("drop table labels"))
+        session.execute(text("alter table labels rename to lost"))
     assert "cannot be used" in client.get(f"{at}/label").refusal(503)
 
 

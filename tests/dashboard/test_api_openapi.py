@@ -59,6 +59,8 @@ def test_every_get_answers_what_its_schema_says(
     client = ask(served)
     client.put(f"/api/v1/stores/{store.id}/features/{living}/label", json={"name": "trees"})
     for path, methods in document["paths"].items():
+        if "get" not in methods:
+            continue
         content = methods["get"]["responses"]["200"]["content"]
         if "application/json" not in content:
             continue

@@ -8,7 +8,8 @@ from catalog.dictionary.differences import compare
 from catalog.dictionary.importing import Importer
 from catalog.dictionary.reading import read_dictionary
 from dashboard import urls
-from dashboard.labels_files import MOST_BYTES, MOST_SHOWN, plan, read_upload
+from dashboard.label_importing import MOST_BYTES
+from dashboard.labels_files import MOST_SHOWN, plan, read_upload
 from dashboard.labels_view import View
 from loaders.errors import BadInput
 
