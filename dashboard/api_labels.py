@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from flask import Response, abort, request
 
 from catalog.labels import NAME_LIMIT, NOTES_LIMIT, Label, get_label, put_label
+from catalog.texts import KEY_LIMIT
 from dashboard.api_json import MAX_BODY_BYTES, answer, label, read_feature_id
 from dashboard.api_route import FEATURE, JSON, Route
 from dashboard.api_schema import TEXT, WHOLE, or_null, record
@@ -13,7 +14,7 @@ from dashboard.context import author, catalog, workspace
 from loaders.errors import BadInput, FeatureNotFound
 from loaders.store import Store
 
-FIELDS = ("name", "notes", "replaces")
+FIELDS = ("name", "notes", "replaces", "edit_key")
 _TEXTS = {"name": TEXT, "notes": TEXT, "author": or_null(TEXT), "created_at": or_null(TEXT), "replaces": or_null(WHOLE)}
 LABEL = record(sae_id=TEXT, feature_id=WHOLE, version=or_null(WHOLE), **_TEXTS)
 
@@ -25,7 +26,7 @@ def read_label(store_id: str, feature: str) -> Response:
 
 
 def save_label(store_id: str, feature: str) -> Response:
-    """Save `{"name", "notes", "replaces"}` as the next version; answers it, or 409 with both texts."""
+    """Save `{"name", "notes", "replaces", "edit_key"}` as the next version; answers it, or 409 with both texts."""
     origin = request.headers.get("Origin")
     if origin is not None and urlsplit(origin).netloc != request.host:
         abort(403, "Labels are saved from the dashboard's own pages or by programs: this request is another site's.")
@@ -40,6 +41,7 @@ def save_label(store_id: str, feature: str) -> Response:
         sent.get("notes", ""),
         author(),
         sent.get("replaces"),
+        edit_key=sent.get("edit_key"),
     )
     return answer(_body(store, feature_id, saved))
 
@@ -67,6 +69,8 @@ def _read_body() -> dict[str, Any]:
     replaces = sent.get("replaces")
     if replaces is not None and (isinstance(replaces, bool) or not isinstance(replaces, int)):
         raise BadInput("A label's 'replaces' must be the version that you saw, or null where there was none.")
+    if not isinstance(sent.get("edit_key"), str | None):
+        raise BadInput("A label's 'edit_key' must be a text that no other edit has, or null.")
     return sent
 
 
@@ -84,6 +88,10 @@ _EDIT = {
         "name": {"type": "string", "maxLength": NAME_LIMIT},
         "notes": {"type": "string", "maxLength": NOTES_LIMIT, "default": ""},
         "replaces": {**or_null(WHOLE), "description": "The version that you saw; null where there was none."},
+        "edit_key": {
+            **or_null({"type": "string", "maxLength": KEY_LIMIT}),
+            "description": "A text of the client's own for this edit: sent again with it, the edit is saved no second time.",
+        },
     },
     "required": ["name"],
     "additionalProperties": False,
