@@ -24,7 +24,7 @@ REASONS = {
     413: f"A body over {MAX_BODY_BYTES:,} bytes.",
     415: "A body that is not JSON.",
     500: "A damaged store, or an error that nobody foresaw.",
-    503: "The catalog, or another server that is needed, cannot be reached.",
+    503: "The catalog, or another server that is needed, cannot be reached: ask again after the `Retry-After`'s seconds.",
 }
 
 
