@@ -5,22 +5,22 @@ import json
 import random
 import threading
 import time
+from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any, NamedTuple
 
+from benchmarks.server_recording import Recorded, asks_for_rows
 from benchmarks.site import CALLBACK, with_feature
 
 THINK_S = 5.0
+PATIENCE_S = 60.0
+CLICKS = {"feature": 5, "explorer": 3, "labels": 2, "label": 1}
+"""How often people click what: a feature, the Explorer's table, the Labels page, saving a label."""
 SORTS = ("density", "max", "mean", "n", "median", "feature_id")
+LABEL_SORTS = ("saved", "name", "feature", "author")
 WORDS = ("the", "data", "array", "return", "import", "value", "name", "list")
-
-
-class Recorded(NamedTuple):
-    """What a browser sent: the callbacks of an Explorer and of a Feature page, and which store and feature they name."""
-
-    store: str
-    feature: int
-    explorer_page: list[dict[str, Any]]
-    feature_page: list[dict[str, Any]]
+CARRIED = ("label-base", "label-saved")
+"""What an answer says that the next callback sends back: the version that was opened with its edit's key, what was saved."""
 
 
 class Answered(NamedTuple):
@@ -34,17 +34,22 @@ class Answered(NamedTuple):
 class Person(threading.Thread):
     """Clicks and thinks until told to stop; what was answered is in `clicks`, what failed in `failures`.
 
-    A kept connection that the server has closed between two requests is opened anew, as a browser does.
+    A kept connection that the server has closed between two requests is opened anew, as a browser does (`reopened` counts
+    that). With `keeps_connection` False every request opens its own: then one without an answer is lost for certain.
+    A server that takes no connection has accepted nothing: it is asked until it does (`refused` counts that).
     """
 
-    def __init__(self, number: int, address: str, recorded: Recorded, features: int, think_s: float = THINK_S) -> None:
+    def __init__(
+        self, number: int, address: str, recorded: Recorded, features: int,
+        think_s: float = THINK_S, keeps_connection: bool = True,
+    ) -> None:  # fmt: skip
         super().__init__(daemon=True)
-        self.number, self.address, self.recorded, self.features, self.think_s = (
-            number, address, recorded, features, think_s,
-        )  # fmt: skip
+        self.number, self.address, self.recorded, self.features = number, address, recorded, features
+        self.think_s, self.keeps_connection = think_s, keeps_connection
         self.random = random.Random(number)
         self.clicks: list[Answered] = []
         self.failures: list[str] = []
+        self.reopened = self.refused = 0
         self.stopped = threading.Event()
         self.began = time.monotonic()
         self._connection: http.client.HTTPConnection | None = None
@@ -52,68 +57,109 @@ class Person(threading.Thread):
     def run(self) -> None:
         self.stopped.wait(self.random.uniform(0, self.think_s))
         while not self.stopped.is_set():
-            kind = self.random.choices(("feature", "explorer", "label"), (6, 3, 1))[0]
+            kind = self.random.choices(list(CLICKS), list(CLICKS.values()))[0]
             start = time.monotonic() - self.began
             try:
-                spent = [self.send(*request) for request in getattr(self, f"{kind}_click")()]
+                spent = [self.send(body) for body in getattr(self, f"{kind}_click")()]
                 self.clicks.append(Answered(kind, start, spent))
-            except (OSError, http.client.HTTPException, ValueError) as error:
+            except Exception as error:  # whatever it is, it must be counted: a person who is gone clicks no more
                 self.failures.append(f"{kind}: {error!r}")
+                self._close()
             self.stopped.wait(self.random.expovariate(1 / self.think_s) if self.think_s else 0)
 
-    def feature_click(self) -> list[tuple[str, str, Any]]:
-        old, new = self.recorded.feature, self.random.randrange(self.features)
-        return [
-            ("POST", CALLBACK, with_feature(body, self.recorded.store, old, new)) for body in self.recorded.feature_page
-        ]
+    def feature_click(self) -> Iterator[dict[str, Any]]:
+        yield from self.of_feature(self.recorded.page, self.random.randrange(self.features))
 
-    def explorer_click(self) -> list[tuple[str, str, Any]]:
+    def explorer_click(self) -> Iterator[dict[str, Any]]:
         """The page, then its table sorted or searched otherwise."""
-        bodies = [("POST", CALLBACK, body) for body in self.recorded.explorer_page]
-        rows = next(body for body in self.recorded.explorer_page if "getRowsRequest" in json.dumps(body["inputs"]))
-        changed = json.loads(json.dumps(rows))
-        wanted = changed["inputs"][0]["value"]
-        wanted["sortModel"] = [{"colId": self.random.choice(SORTS), "sort": "desc"}]
+        yield from self.recorded.explorer
+        search = {"filterType": "text", "type": "contains", "filter": self.random.choice(WORDS)}
+        filters = {"search": search} if self.random.random() < 0.5 else {}
+        yield ordered(self.recorded.explorer, self.random.choice(SORTS), filters)
+
+    def labels_click(self) -> Iterator[dict[str, Any]]:
+        """The table of labels, then in another order; or the queue."""
         if self.random.random() < 0.5:
-            text = {"filterType": "text", "type": "contains", "filter": self.random.choice(WORDS)}
-            wanted["filterModel"] = {"search": text}
-        return [*bodies, ("POST", CALLBACK, changed)]
+            yield from self.recorded.queue
+            return
+        yield from self.recorded.labels
+        yield ordered(self.recorded.labels, self.random.choice(LABEL_SORTS), {})
 
-    def label_click(self) -> list[tuple[str, str, Any]]:
-        """Read a label and save the next version; a version that somebody else saved meanwhile is no failure."""
-        at = f"/api/v1/stores/{self.recorded.store}/features/{self.random.randrange(self.features)}/label"
-        self.send("GET", at, None)
-        saved = {"name": f"click {self.number}", "notes": "", "replaces": self.last["version"]}
-        return [("PUT", at, saved)]
+    def label_click(self) -> Iterator[dict[str, Any]]:
+        """Open a feature's label, change its name and save it; where somebody else was quicker, that is told and no failure."""
+        carried: dict[str, Any] = {"label-name": f"click {self.number}"}
+        for body in self.of_feature(self.recorded.editor, self.random.randrange(self.features)):
+            sent = deepcopy(body)
+            for each in (*sent["inputs"], *sent.get("state", [])):
+                if each["id"] in carried:
+                    each["value"] = carried[each["id"]]
+            yield sent
+            answered = self.last.get("response", {})
+            if refusal := answered.get("label-name-error", {}).get("children"):
+                raise ValueError(f"The label was refused: {refusal}")
+            if answered.get("label-conflict", {}).get("hidden") is False:
+                return
+            carried |= {name: answered[name]["data"] for name in CARRIED if "data" in answered.get(name, {})}
 
-    def send(self, method: str, path: str, body: Any) -> float:
-        """Milliseconds until the answer was read; raises ValueError for an answer that is an error."""
+    def of_feature(self, bodies: list[dict[str, Any]], feature: int) -> Iterator[dict[str, Any]]:
+        """The recorded callbacks, for another feature."""
+        for body in bodies:
+            yield with_feature(body, self.recorded.store, self.recorded.feature, feature)
+
+    def send(self, body: dict[str, Any]) -> float:
+        """Milliseconds from the connection to the answer's end; raises ValueError for an answer that is an error."""
+        headers, content = {"Content-Type": "application/json", "Origin": self.address}, json.dumps(body)
+        is_kept = self._connection is not None
+        self._connection = self._connection or self._connect()
         start = time.monotonic()
-        headers = {"Content-Type": "application/json", "Origin": self.address}
-        content = None if body is None else json.dumps(body)
-        for is_again in (False, True):
-            is_fresh = self._connection is None
-            if self._connection is None:
-                self._connection = http.client.HTTPConnection(self.address.removeprefix("http://"), timeout=60)
-            try:
-                self._connection.request(method, path, content, headers)
-                reply = self._connection.getresponse()
-                read = reply.read()
-                break
-            except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
-                self._connection.close()
-                self._connection = None
-                if is_fresh or is_again:
-                    raise
-        if reply.will_close and self._connection is not None:
-            self._connection.close()
-            self._connection = None
-        if reply.status not in (200, 204, 409):
-            raise ValueError(f"{method} {path} answered {reply.status}: {read[:200]!r}")
+        try:
+            reply, read = self._exchange(content, headers)
+        except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+            if not is_kept:
+                raise
+            self._close()
+            self.reopened += 1
+            reply, read = self._exchange(content, headers)
+        if reply.will_close or not self.keeps_connection:
+            self._close()
+        if reply.status not in (200, 204):
+            raise ValueError(f"{body['output'][:60]} answered {reply.status}: {read[:200]!r}")
         self.last = json.loads(read) if read[:1] == b"{" else {}
         if "shell-message" in self.last.get("sideUpdate", {}):
-            raise ValueError(f"{method} {path} was answered with {self.last['sideUpdate']['shell-message']}")
+            raise ValueError(f"{body['output'][:60]} was answered with {self.last['sideUpdate']['shell-message']}")
         return 1000 * (time.monotonic() - start)
+
+    def _exchange(self, content: str, headers: dict[str, str]) -> tuple[http.client.HTTPResponse, bytes]:
+        self._connection = self._connection or self._connect()
+        self._connection.request("POST", CALLBACK, content, headers)
+        reply = self._connection.getresponse()
+        return reply, reply.read()
+
+    def _connect(self) -> http.client.HTTPConnection:
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            connection = http.client.HTTPConnection(self.address.removeprefix("http://"), timeout=PATIENCE_S)
+            try:
+                connection.connect()
+                return connection
+            except ConnectionRefusedError:
+                self.refused += 1
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+
+def ordered(bodies: list[dict[str, Any]], column: str, filters: dict[str, Any]) -> dict[str, Any]:
+    """The request for a table's rows among a page's callbacks, in another order and filtered."""
+    changed = deepcopy(next(body for body in bodies if asks_for_rows(body)))
+    wanted = next(each for each in changed["inputs"] if each["property"] == "getRowsRequest")["value"]
+    wanted |= {"sortModel": [{"colId": column, "sort": "desc"}], "filterModel": filters}
+    return changed
 
 
 def go_on(people: list[Person], seconds: float) -> None:

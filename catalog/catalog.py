@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, Pool, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.orm import Session
 
 from catalog.errors import CatalogTooNew, CatalogUnavailable
@@ -20,6 +21,8 @@ from catalog.records import SCHEMA_VERSION, Record
 from loaders.errors import BadInput
 
 BUSY_SECONDS = 30
+CONNECT_SECONDS = 10
+"""How long a PostgreSQL that does not answer is waited for, unless the address says otherwise (`connect_timeout`)."""
 CREATION_LOCK = 0x6C6F757065  # "loupe": PostgreSQL's advisory lock while tables are made
 R = TypeVar("R", bound=Record)
 _abandoned_pools: list[Pool] = []  # after a fork: the parent's connections, never closed by the child
@@ -119,6 +122,9 @@ class Catalog:
             raise
         except DBAPIError as error:
             raise CatalogUnavailable(explain(self.url, error)) from error
+        except NoConnectionFree as error:
+            words = f"All connections to the catalog at {self.url} were busy for {BUSY_SECONDS} s: try again."
+            raise CatalogUnavailable(words) from error
 
     def _prepare(self, is_migrated: bool) -> None:
         if self._engine.dialect.name == "sqlite":
@@ -181,7 +187,9 @@ def _parse(url: str) -> URL:
 def _make_engine(url: URL) -> Engine:
     try:
         if url.get_backend_name() == "postgresql":
-            return create_engine(url, pool_pre_ping=True)
+            patience = {} if "connect_timeout" in url.query else {"connect_timeout": CONNECT_SECONDS}
+            # a pooled connection that died with the server is found out and replaced before it is used
+            return create_engine(url, pool_pre_ping=True, pool_timeout=BUSY_SECONDS, connect_args=patience)
         engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
     except (ImportError, NoSuchModuleError) as error:
         raise BadInput(

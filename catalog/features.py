@@ -1,12 +1,12 @@
 """Statistics of features by store, loaded in bulk from what was published, and how far the labelling of a store is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import repeat
 from typing import Any, NamedTuple
 
-from sqlalchemy import delete, func, insert, literal, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from catalog.catalog import Catalog
@@ -137,16 +137,25 @@ def _pair(session: Session, alive: Any, labelled: Any) -> tuple[int, int, float,
 
 
 def _insert(session: Session, store: SyncedStore, columns: Mapping[str, Sequence[Any]]) -> None:
-    """All rows as one statement: rows one by one, or as objects, take seconds."""
-    names = [*COLUMNS, "store_id", "sae_fingerprint"]
-    if session.get_bind().dialect.name == "postgresql":
-        types = FeatureRecord.__table__.c
-        arrays = [func.unnest(literal(list(columns[name]), ARRAY(types[name].type))) for name in COLUMNS]
-        rows = select(*arrays, literal(store.store_id), literal(store.sae_fingerprint))
-        session.execute(insert(FeatureRecord).from_select(names, rows))
+    """All rows at once: rows one by one, or as objects, take seconds."""
+    names = ", ".join([*COLUMNS, "store_id", "sae_fingerprint"])
+    same = repeat(store.store_id), repeat(store.sae_fingerprint)
+    rows = zip(*(columns[name] for name in COLUMNS), *same, strict=False)
+    connection, table = session.connection(), FeatureRecord.__tablename__
+    if connection.dialect.name == "postgresql":
+        _copy(connection, f"copy {table} ({names}) from stdin", rows)
     elif store.features:
-        same = repeat(store.store_id), repeat(store.sae_fingerprint)
-        values = list(zip(*(columns[name] for name in COLUMNS), *same, strict=False))
-        marks = ", ".join("?" * len(names))
-        statement = f"insert into {FeatureRecord.__tablename__} ({', '.join(names)}) values ({marks})"
-        session.connection().exec_driver_sql(statement, values)
+        marks = ", ".join("?" * (len(COLUMNS) + len(same)))
+        connection.exec_driver_sql(f"insert into {table} ({names}) values ({marks})", list(rows))
+
+
+def _copy(connection: Connection, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+    """PostgreSQL's own way for many rows, half the time of arrays; what the driver says becomes SQLAlchemy's error."""
+    driver: Any = connection.dialect.loaded_dbapi
+    raw: Any = connection.connection.driver_connection
+    try:
+        with raw.cursor() as cursor, cursor.copy(statement) as copy:
+            for row in rows:
+                copy.write_row(row)
+    except driver.Error as error:
+        raise DBAPIError.instance(statement, None, error, driver.Error, dialect=connection.dialect) from error

@@ -26,7 +26,7 @@ REASONS = {
     413: f"A body that is too large: over {MAX_BODY_BYTES:,} bytes, or over {MOST_BYTES:,} of a file.",
     415: "A body of another type than this address reads.",
     500: "A damaged store, or an error that nobody foresaw.",
-    503: "The catalog, or another server that is needed, cannot be reached.",
+    503: "The catalog, or another server that is needed, cannot be reached: ask again after the `Retry-After`'s seconds.",
 }
 
 

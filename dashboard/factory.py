@@ -14,6 +14,7 @@ from dash.exceptions import DependencyException
 from werkzeug.exceptions import NotFound
 
 from catalog.catalog import Catalog
+from catalog.errors import CatalogUnavailable
 from dashboard import api, bundles, cache, health, limits, metrics, payload, security, shell, strict_plotly, trace, urls
 from dashboard.access import gate, login
 from dashboard.access.errors import Refused, Unknown
@@ -105,9 +106,10 @@ def announce_plotly(server: flask.Flask, workspace: Workspace) -> None:
 def say_in_words(error: Exception) -> None:
     """Answer to a callback that raised: the sentence goes to the message bar, everything else to the log.
 
-    A refusal is passed on, so that the request itself fails with 403; `assets/access.js` shows its sentence.
+    A refusal and a catalog that cannot be reached are passed on, so that the request itself fails with 403 or 503;
+    `assets/access.js` and `assets/outage.js` show the sentence.
     """
-    if isinstance(error, Refused | Unknown):
+    if isinstance(error, Refused | Unknown | CatalogUnavailable):
         raise error
     if isinstance(error, LoupeError):
         words = str(error)

@@ -14,6 +14,7 @@ from gunicorn.app.base import BaseApplication
 from dashboard.logs import LOG_FORMATS, log_config
 from loaders.errors import BadInput
 from loaders.mirror import is_url
+from loupe.worker import Worker
 
 LAST_PORT = 65_535
 METRICS_DIR = "PROMETHEUS_MULTIPROC_DIR"
@@ -131,7 +132,7 @@ def serve_threaded(
         "bind": f"{host}:{port}",
         "workers": workers,
         "threads": threads,
-        "worker_class": "gthread",
+        "worker_class": Worker,
         "preload_app": True,
         "timeout": 120,
         "graceful_timeout": conduct.grace,

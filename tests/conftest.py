@@ -67,6 +67,18 @@ def postgres() -> Iterator[Postgres]:
     running.close()
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Address of a database that holds nothing yet."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'catalog.sqlite'}"
+        return
+    postgres: Postgres = request.getfixturevalue("postgres")
+    made = postgres.make_database()
+    yield made
+    postgres.drop_database(made)
+
+
 @pytest.fixture(scope="session")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """Two layers, 128 features each, published with every table and matched."""

@@ -12,15 +12,20 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import psycopg
 
 WAIT = 60
 
 
 class Postgres:
-    """Started when it is made. Nothing of the system's own clusters is touched, and none is started."""
+    """Started when it is made. Nothing of the system's own clusters is touched, and none is started.
 
-    def __init__(self) -> None:
+    `is_durable` waits for the disk at every commit, as an ordinary server does.
+    """
+
+    def __init__(self, is_durable: bool = False) -> None:
+        self._options = ["-c", "max_connections=200", *([] if is_durable else ["-c", "fsync=off"])]
         self._programs = _programs()
         self._directory = Path(tempfile.mkdtemp(prefix="loupe-postgres-"))
         self._identity = _unprivileged()
@@ -50,7 +55,7 @@ class Postgres:
         deadline = time.monotonic() + WAIT
         while True:
             with open(self._directory / "log", "ab") as log:
-                command = self._command("postgres", *place, "-c", "fsync=off", "-c", "max_connections=200")
+                command = self._command("postgres", *place, *self._options)
                 self._server = subprocess.Popen(command, stdout=log, stderr=log, cwd="/")
             while self._server.poll() is None and time.monotonic() < deadline:
                 with suppress(psycopg.OperationalError):
@@ -61,9 +66,18 @@ class Postgres:
             time.sleep(0.2)  # killed before: what is left of it still holds the memory
 
     def kill(self) -> None:
-        """Let the server die without a word, in the middle of whatever it does."""
+        """Let the server and every process of it die without a word, in the middle of whatever they do."""
+        family = psutil.Process(self._server.pid).children(recursive=True)
         self._server.send_signal(signal.SIGKILL)
+        for child in family:
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
         self._server.wait(WAIT)
+        psutil.wait_procs(family, WAIT)
+
+    @property
+    def is_running(self) -> bool:
+        return self._server.poll() is None
 
     def make_database(self) -> str:
         """Address, as LOUPE_DATABASE_URL takes it, of a database that holds nothing yet."""

@@ -1,11 +1,13 @@
 """The one gate: before any route of this server or of the framework, it finds out who asks and whether they may."""
 
+import logging
 import secrets
 from typing import Any
 from urllib.parse import quote
 
 from flask import Flask, Response, current_app, g, redirect, request, session
 
+from catalog.errors import CatalogUnavailable
 from catalog.people import ROLES
 from dashboard.access import accounts, proxy, sessions
 from dashboard.access.errors import Refused, Unknown
@@ -24,8 +26,10 @@ WRITES_ARE_MARKED = frozenset({CALLBACKS, "access.log_out", "access.change_passw
 """Endpoints whose unsafe methods every visitor may call: each writing callback asks for its own role (`requires`)."""
 
 CSRF_COOKIE, CSRF_HEADER, CSRF_FIELD = "_csrf_token", "X-CSRFToken", "csrf_token"  # the names that Dash's client knows
+NO_CATALOG = "The catalog cannot be reached, so nothing was read or saved: try again in a few seconds."
 INSIDE_KEY = "loupe.inside"
 """Key of the WSGI environment by which the server asks itself; no header can set it."""
+log = logging.getLogger("loupe")
 
 
 def install(server: Flask) -> None:
@@ -47,8 +51,8 @@ def rules_of(server: Flask) -> Rules:
 
 def check() -> Any:
     """None to let the request through, or the answer that keeps it out."""
+    g.loupe_visitor = NOBODY
     if request.endpoint in NOT_ASKED:
-        g.loupe_visitor = NOBODY
         return None
     try:
         asking = identify(rules_of(current_app))
@@ -64,7 +68,10 @@ def check() -> Any:
         return _ask_to_log_in(error)
     except Refused as error:
         return answer_refused(403, str(error))
-    except LoupeError as error:  # without its catalog nobody can be told apart, so nobody is let in
+    except CatalogUnavailable as error:  # nobody can be told apart, so nobody is let in, or told where the catalog is
+        log.warning("gate: the catalog cannot be used", exc_info=error)
+        return answer_refused(503, NO_CATALOG)
+    except LoupeError as error:
         return answer_refused(503, str(error))
     return None
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from catalog.catalog import Catalog
 from catalog.features import features_of, forget_store, label_progress, put_store, synced_stores
@@ -69,6 +70,21 @@ def test_columns_of_different_lengths_are_refused_and_change_nothing(catalog: Ca
     with pytest.raises(BadInput, match="of one length"):
         load(catalog, n=[1, 2])
     assert len(features_of(catalog, "sae@texts")) == 4
+
+
+def test_a_load_that_breaks_off_is_an_error_of_the_catalog_and_changes_nothing(catalog: Catalog) -> None:
+    load(catalog)
+    with pytest.raises(IntegrityError):
+        load(catalog, feature_id=[0, 1, 2, 2])
+    assert [each.feature_id for each in features_of(catalog, "sae@texts")] == [0, 1, 2, 3]
+
+
+def test_texts_and_numbers_come_back_as_they_went_in(catalog: Catalog) -> None:
+    odd = "a\t\\N\n'\"é@texts"
+    load(catalog, odd, activation_sum=[0.1 + 0.2, 1e-300, 1.7e308, 5e-324])
+    found = features_of(catalog, odd)
+    assert [each.store_id for each in found] == [odd] * 4
+    assert [each.activation_sum for each in found] == [0.1 + 0.2, 1e-300, 1.7e308, 5e-324]
 
 
 def test_a_store_without_features_is_kept_too(catalog: Catalog) -> None:

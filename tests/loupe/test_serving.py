@@ -179,7 +179,7 @@ def test_a_stop_answers_what_runs_and_ends_in_time(serving: Callable[..., Servin
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(timeout=20) == 0
     assert set(load.answers) == {200}
-    assert {words.partition("(")[0] for words in load.lost} <= {"ConnectionRefusedError", "ConnectionResetError"}
+    assert {words.partition("(")[0] for words in load.lost} <= {"ConnectionRefusedError"}  # what it did not even take
 
 
 def test_any_worker_answers_for_the_counts_of_all_and_the_log_has_a_line_for_each_request(
