@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import Select, delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -72,13 +72,17 @@ def remove_list(catalog: Catalog, list_id: int) -> None:
 
 def lists(catalog: Catalog) -> list[FeatureList]:
     """All lists by name."""
-    size = select(func.count()).where(ListItemRecord.list_id == ListRecord.list_id).scalar_subquery()
     with catalog.read() as session:
-        found = session.execute(select(ListRecord, size).order_by(func.lower(ListRecord.name)))
-        return [
-            FeatureList(each.list_id, each.name, each.owner, each.created_at, each.changed_at, items)
-            for each, items in found
-        ]
+        return [_list(*row) for row in session.execute(_lists().order_by(func.lower(ListRecord.name)))]
+
+
+def get_list(catalog: Catalog, list_id: int) -> FeatureList:
+    """One list. Raises NotThere."""
+    with catalog.read() as session:
+        found = session.execute(_lists().where(ListRecord.list_id == list_id)).one_or_none()
+        if found is None:
+            raise _not_there(list_id)
+        return _list(*found)
 
 
 def list_items(catalog: Catalog, list_id: int) -> list[ListItem]:
@@ -154,6 +158,15 @@ def order_list(catalog: Catalog, list_id: int, features: Sequence[Feature]) -> N
         )
         for i, item in enumerate(ordered):
             item.position = i
+
+
+def _lists() -> Select[ListRecord, int]:
+    size = select(func.count()).where(ListItemRecord.list_id == ListRecord.list_id).scalar_subquery()
+    return select(ListRecord, size)
+
+
+def _list(record: ListRecord, size: int) -> FeatureList:
+    return FeatureList(record.list_id, record.name, record.owner, record.created_at, record.changed_at, size)
 
 
 def _changing(session: Session, list_id: int) -> ListRecord:

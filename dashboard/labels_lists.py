@@ -14,18 +14,16 @@ from catalog.lists import (
     make_list,
     order_list,
     remove_from_list,
-    remove_list,
     rename_list,
 )
 from dashboard import urls
-from dashboard.access.errors import Refused
-from dashboard.access.visitor import may
 from dashboard.components import empty_state, panel, plural
 from dashboard.components.label_words import when_words
 from dashboard.components.labels import ask, feature_name
 from dashboard.context import author, catalog, workspace
 from dashboard.explorer_frame import features_frame
 from dashboard.labels_view import View
+from dashboard.list_owner import may_remove, remove_own_list
 from loaders.errors import BadInput
 from loaders.store import Store
 
@@ -96,7 +94,7 @@ def _items(store: Store, opened: FeatureList) -> html.Section:
             ask("Rename", "rename-list", list=opened.list_id),
             *(
                 [ask("Remove the list", "remove-list", list=opened.list_id, sure="Remove it for everybody?")]
-                if _may_remove(opened)
+                if may_remove(opened)
                 else []
             ),
         ],
@@ -138,10 +136,6 @@ def _item(
     )
 
 
-def _may_remove(opened: FeatureList) -> bool:
-    return may("admin") or opened.owner == author()
-
-
 def _begin(_store: Store, asked: Asked) -> str:
     made = make_list(catalog(), _name(asked), author())
     return f"“{made.name}” begins."
@@ -153,11 +147,7 @@ def _rename(_store: Store, asked: Asked) -> str:
 
 
 def _remove(_store: Store, asked: Asked) -> str:
-    wanted = _list(asked)
-    found = next((each for each in lists(catalog()) if each.list_id == wanted), None)
-    if found is not None and not _may_remove(found):
-        raise Refused(f"'{found.name}' is {found.owner}'s list: its owner or an admin removes it.")
-    remove_list(catalog(), wanted)
+    remove_own_list(_list(asked))
     return "The list is removed; the features and their labels stay."
 
 
