@@ -81,6 +81,13 @@ def lists_with(catalog: Catalog, sae_fingerprint: str, feature_id: int) -> list[
     return _found(catalog, ListRecord.list_id.in_(select(ListItemRecord.list_id).where(of_feature)))
 
 
+def get_list(catalog: Catalog, list_id: int) -> FeatureList:
+    """One list. Raises NotThere."""
+    for found in _found(catalog, ListRecord.list_id == list_id):
+        return found
+    raise _not_there(list_id)
+
+
 def list_items(catalog: Catalog, list_id: int) -> list[ListItem]:
     """The features on a list, in its order. Raises NotThere."""
     query = select(ListItemRecord).where(ListItemRecord.list_id == list_id)

@@ -127,6 +127,8 @@ def adjudicate(
     Raises NotThere where nobody differs (any more), BadInput where it is one of the two or the text cannot be.
     """
     person, now = check_person("The adjudicator", person), datetime.now(UTC)
+    if not name.strip():
+        raise BadInput("A decision needs a name: start from one of the two, or write another.")
     try:
         with catalog.write() as session:
             take_queue_turn(session, sae_fingerprint)

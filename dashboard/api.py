@@ -13,10 +13,14 @@ from dashboard import (
     api_features,
     api_label_files,
     api_label_history,
+    api_label_import,
     api_labels,
+    api_lists,
     api_many_labels,
     api_openapi,
+    api_queue,
     api_remarks,
+    api_reviews,
     api_stores,
 )
 from dashboard.access import gate
@@ -37,6 +41,10 @@ ROUTES: tuple[Route, ...] = (
     *api_bookmarks.ROUTES,
     *api_many_labels.ROUTES,
     *api_label_files.ROUTES,
+    *api_label_import.ROUTES,
+    *api_lists.ROUTES,
+    *api_queue.ROUTES,
+    *api_reviews.ROUTES,
 )
 METHODS = ("GET", "PUT", "POST", "PATCH", "DELETE")
 EVERY_METHOD = (*METHODS, "HEAD", "OPTIONS", "TRACE")

@@ -115,6 +115,14 @@ def several(name: str, words: str, item: Schema, most: int) -> Field:
     return Field(name, words, schema, lambda value: isinstance(value, list) and 1 <= len(value) <= most)
 
 
+def feature_ids(name: str, most: int) -> Field:
+    """A list of the ids of features."""
+    ids = several(name, f"a list of 1 to {most:,} feature ids", {"type": "integer", "minimum": 0}, most)
+    return ids._replace(
+        fits=lambda value: ids.fits(value) and all(is_whole_number(each) and 0 <= each <= MOST for each in value)
+    )
+
+
 def is_whole_number(value: Any) -> bool:
     """True for an int, which in Python a bool is as well."""
     return isinstance(value, int) and not isinstance(value, bool)

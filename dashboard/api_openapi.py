@@ -83,7 +83,7 @@ def _operation(route: Route) -> dict[str, Any]:
         },
     }
     if route.body is not None:
-        found["requestBody"] = {"required": True, "content": {JSON: {"schema": route.body}}}
+        found["requestBody"] = {"required": True, "content": {route.body_kind: {"schema": route.body}}}
     return found
 
 

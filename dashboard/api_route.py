@@ -14,6 +14,7 @@ BASE = "/api/v1"
 STORE = BASE + "/stores/{store_id}"
 FEATURE = STORE + "/features/{feature}"
 JSON = "application/json"
+TEXT_KIND = "text/plain"
 
 
 class Parameter(NamedTuple):
@@ -45,6 +46,7 @@ class Route(NamedTuple):
     body: Schema | None = None
     refusals: tuple[int, ...] = ()
     role: str = ""
+    body_kind: str = JSON
 
     @property
     def name(self) -> str:
@@ -62,8 +64,8 @@ class Route(NamedTuple):
         return sorted({400, 401, 403, 500, 503, *self.refusals} | ({404} if "{" in self.path else set()))
 
 
-def whole(name: str, words: str, default: int, least: int, most: int, remedy: str = "") -> Parameter:
-    """A whole number from `least` to `most`."""
+def whole(name: str, words: str, default: int | None, least: int, most: int, remedy: str = "") -> Parameter:
+    """A whole number from `least` to `most`; None where it is not given and has no default."""
 
     def read(text: str) -> int:
         if not is_whole(text):
@@ -72,7 +74,8 @@ def whole(name: str, words: str, default: int, least: int, most: int, remedy: st
             raise BadInput(f"'{name}' may be {least:,} to {most:,}: found {int(text):,}{remedy}.")
         return int(text)
 
-    return Parameter(name, words, {"type": "integer", "minimum": least, "maximum": most, "default": default}, read)
+    schema: Schema = {"type": "integer", "minimum": least, "maximum": most}
+    return Parameter(name, words, schema if default is None else {**schema, "default": default}, read)
 
 
 def limit(default: int, most: int) -> Parameter:

@@ -14,12 +14,9 @@ from catalog.lists import (
     make_list,
     order_list,
     remove_from_list,
-    remove_list,
     rename_list,
 )
 from dashboard import urls
-from dashboard.access.errors import Refused
-from dashboard.access.visitor import may
 from dashboard.components import empty_state, panel, plural
 from dashboard.components.label_words import when_words
 from dashboard.components.labels import ask, feature_name
@@ -27,6 +24,7 @@ from dashboard.context import author, catalog, workspace
 from dashboard.explorer_frame import features_frame
 from dashboard.labels_bookmarks import bookmarks_panel
 from dashboard.labels_view import View
+from dashboard.list_owner import may_remove, remove_own_list
 from loaders.errors import BadInput
 from loaders.store import Store
 
@@ -97,7 +95,7 @@ def _items(store: Store, opened: FeatureList) -> html.Section:
             ask("Rename", "rename-list", list=opened.list_id),
             *(
                 [ask("Remove the list", "remove-list", list=opened.list_id, sure="Remove it for everybody?")]
-                if _may_remove(opened)
+                if may_remove(opened)
                 else []
             ),
         ],
@@ -139,10 +137,6 @@ def _item(
     )
 
 
-def _may_remove(opened: FeatureList) -> bool:
-    return may("admin") or opened.owner == author()
-
-
 def _begin(_store: Store, asked: Asked) -> str:
     made = make_list(catalog(), _name(asked), author())
     return f"“{made.name}” begins."
@@ -154,11 +148,7 @@ def _rename(_store: Store, asked: Asked) -> str:
 
 
 def _remove(_store: Store, asked: Asked) -> str:
-    wanted = _list(asked)
-    found = next((each for each in lists(catalog()) if each.list_id == wanted), None)
-    if found is not None and not _may_remove(found):
-        raise Refused(f"'{found.name}' is {found.owner}'s list: its owner or an admin removes it.")
-    remove_list(catalog(), wanted)
+    remove_own_list(_list(asked))
     return "The list is removed; the features and their labels stay."
 
 

@@ -119,14 +119,12 @@ def _decide(store: Store, asked: Asked) -> str:
         feature = int(asked["feature"])
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput("A feature's number is missing from what was asked: reload the page.") from error
-    if not str(fields.get("name") or "").strip():
-        raise BadInput("A decision needs a name: start from one of the two, or write another.")
     label = adjudicate(
         catalog(),
         store.sae_fingerprint,
         feature,
         author(),
-        str(fields["name"]),
+        str(fields.get("name") or ""),
         str(fields.get("notes") or ""),
         category=str(fields.get("category") or ""),
     )

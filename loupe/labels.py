@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from catalog.dictionary.changes import changes_of
 from catalog.dictionary.differences import Differences, compare
 from catalog.dictionary.importing import Importer, apply_differences, entries_of, newest_of
 from catalog.dictionary.neuronpedia import CREATOR_ID, Place, place_of
@@ -118,7 +119,7 @@ def _import(parsed: argparse.Namespace) -> int:
             "format": found.format,
             "entries": len(found.entries),
             "remarks": list(found.remarks),
-            **labels_text.changes_of(differences, importer),
+            **changes_of(differences, importer),
             "conflicts_are": parsed.conflicts,
             "digest": differences.digest,
             "saved": 0,

@@ -8,6 +8,8 @@ from flask.testing import FlaskClient
 
 from dashboard import api
 from dashboard.api_json import plain
+from dashboard.api_route import Route
+from loaders.store import Store
 from loaders.workspace import Workspace
 
 
@@ -54,6 +56,22 @@ def test_an_unforeseen_error_shows_no_trace(
 @pytest.mark.parametrize("path", ["/api/v1/health?verbose=1", "/api/v1/stores?limit=5", "/api/v1/?x=1"])
 def test_a_parameter_that_an_address_does_not_take_is_refused(client: FlaskClient, path: str) -> None:
     assert "it takes none" in client.get(path).refusal(400)
+
+
+@pytest.mark.parametrize(
+    "route", [route for route in api.ROUTES if route.method != "GET"], ids=lambda route: route.name
+)
+@pytest.mark.parametrize("headers", [{"Origin": "https://elsewhere.example"}, {"Sec-Fetch-Site": "same-site"}])
+def test_no_route_writes_for_another_sites_page(
+    client: FlaskClient, store: Store, route: Route, headers: dict[str, str]
+) -> None:
+    path = route.path.format(store_id=store.id, feature=1, list_id=1)
+    sent = {"name": "x", "version": 1, "value": 1}
+    assert "another site" in client.open(path, method=route.method, json=sent, headers=headers).refusal(403)
+
+
+def test_every_writing_route_states_its_role() -> None:
+    assert all(route.role in ("labeller", "admin") for route in api.ROUTES if route.method != "GET")
 
 
 def test_the_index_names_every_address(client: FlaskClient) -> None:

@@ -90,12 +90,3 @@ def test_bookmarks_are_those_of_whoever_asks(client: FlaskClient, at: str, store
 @pytest.mark.parametrize("part", ["votes", "comments", "label/history"])
 def test_a_feature_that_is_not_there_has_none(client: FlaskClient, base: str, part: str) -> None:
     assert "feature" in client.get(f"{base}/features/100000/{part}").refusal(404).lower()
-
-
-@pytest.mark.parametrize(
-    ("method", "part"), [("PUT", "votes"), ("POST", "comments"), ("PUT", "bookmark"), ("DELETE", "bookmark")]
-)
-def test_another_sites_page_writes_nothing(client: FlaskClient, at: str, method: str, part: str) -> None:
-    origin = {"Origin": "https://elsewhere.example"}
-    sent = {"version": 1, "value": 1, "text": "x"}
-    client.open(f"{at}/{part}", method=method, json=sent, headers=origin).refusal(403)

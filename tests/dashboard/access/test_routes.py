@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from loaders.store import Store
 
 VISITORS = ("anonymous", "viewer", "labeller", "admin", "read-only")
-OPEN, SEEN, CALLED, LABELS = "open", "seen", "called", "labels"
+OPEN, SEEN, CALLED, LABELS, RULES = "open", "seen", "called", "labels", "rules"
 ROUTES = {  # (method, rule): who gets in
     ("GET", "/"): SEEN,
     ("GET", "/<path:path>"): SEEN,
@@ -28,6 +28,14 @@ ROUTES = {  # (method, rule): who gets in
     ("GET", "/api/v1/"): SEEN,
     ("GET", "/api/v1/bookmarks"): SEEN,
     ("GET", "/api/v1/health"): SEEN,
+    ("GET", "/api/v1/lists"): SEEN,
+    ("POST", "/api/v1/lists"): LABELS,
+    ("DELETE", "/api/v1/lists/<list_id>"): LABELS,
+    ("GET", "/api/v1/lists/<list_id>"): SEEN,
+    ("PUT", "/api/v1/lists/<list_id>"): LABELS,
+    ("DELETE", "/api/v1/lists/<list_id>/items"): LABELS,
+    ("POST", "/api/v1/lists/<list_id>/items"): LABELS,
+    ("PUT", "/api/v1/lists/<list_id>/order"): LABELS,
     ("GET", "/api/v1/openapi.json"): SEEN,
     ("GET", "/api/v1/saes"): SEEN,
     ("GET", "/api/v1/stores"): SEEN,
@@ -39,19 +47,30 @@ ROUTES = {  # (method, rule): who gets in
     ("GET", "/api/v1/stores/<store_id>/features/<feature>/activations.arrow"): SEEN,
     ("DELETE", "/api/v1/stores/<store_id>/features/<feature>/bookmark"): LABELS,
     ("PUT", "/api/v1/stores/<store_id>/features/<feature>/bookmark"): LABELS,
+    ("DELETE", "/api/v1/stores/<store_id>/features/<feature>/claim"): LABELS,
+    ("PUT", "/api/v1/stores/<store_id>/features/<feature>/claim"): LABELS,
     ("GET", "/api/v1/stores/<store_id>/features/<feature>/comments"): SEEN,
     ("POST", "/api/v1/stores/<store_id>/features/<feature>/comments"): LABELS,
     ("GET", "/api/v1/stores/<store_id>/features/<feature>/label"): SEEN,
     ("PUT", "/api/v1/stores/<store_id>/features/<feature>/label"): LABELS,
     ("GET", "/api/v1/stores/<store_id>/features/<feature>/label/history"): SEEN,
     ("POST", "/api/v1/stores/<store_id>/features/<feature>/label/restore"): LABELS,
+    ("GET", "/api/v1/stores/<store_id>/features/<feature>/review"): SEEN,
+    ("POST", "/api/v1/stores/<store_id>/features/<feature>/review"): LABELS,
+    ("POST", "/api/v1/stores/<store_id>/features/<feature>/review/verdict"): LABELS,
     ("GET", "/api/v1/stores/<store_id>/features/<feature>/votes"): SEEN,
     ("PUT", "/api/v1/stores/<store_id>/features/<feature>/votes"): LABELS,
     ("GET", "/api/v1/stores/<store_id>/labels"): SEEN,
     ("PUT", "/api/v1/stores/<store_id>/labels"): LABELS,
     ("GET", "/api/v1/stores/<store_id>/labels/export"): SEEN,
+    ("POST", "/api/v1/stores/<store_id>/labels/import"): LABELS,
     ("GET", "/api/v1/stores/<store_id>/labels/progress"): SEEN,
     ("POST", "/api/v1/stores/<store_id>/labels/undo"): LABELS,
+    ("GET", "/api/v1/stores/<store_id>/queue"): SEEN,
+    ("PUT", "/api/v1/stores/<store_id>/queue/blind_share"): RULES,
+    ("GET", "/api/v1/stores/<store_id>/queue/claims"): SEEN,
+    ("POST", "/api/v1/stores/<store_id>/queue/claims"): LABELS,
+    ("GET", "/api/v1/stores/<store_id>/reviews"): SEEN,
     ("GET", "/api/v1/stores/<store_id>/vocab"): SEEN,
     ("GET", "/assets/<path:filename>"): SEEN,
     ("GET", "/health"): OPEN,
@@ -63,9 +82,10 @@ ROUTES = {  # (method, rule): who gets in
     ("GET", "/metrics"): SEEN,
 }
 KEPT_OUT = {  # (kind, visitor): the gate's status; everybody else is let through to the route itself
-    **{(kind, "anonymous"): 401 for kind in (SEEN, CALLED, LABELS)},
+    **{(kind, "anonymous"): 401 for kind in (SEEN, CALLED, LABELS, RULES)},
     (LABELS, "viewer"): 403,
     (LABELS, "read-only"): 403,
+    **{(RULES, visitor): 403 for visitor in ("viewer", "labeller", "read-only")},
 }
 
 
@@ -74,7 +94,14 @@ def filled(rule: str, store: Store) -> str:
     suites = "/_dash-component-suites/dash/deps/polyfill@7.min.js"
     if rule.startswith("/_dash-component-suites"):
         return suites
-    values = {"store_id": store.id, "feature": "1", "context": "1", "path:path": "explorer", "path:rest": "v1/nothing"}
+    values = {
+        "store_id": store.id,
+        "feature": "1",
+        "context": "1",
+        "list_id": "1",
+        "path:path": "explorer",
+        "path:rest": "v1/nothing",
+    }
     for name, value in {**values, "path:filename": "loupe.css"}.items():
         rule = rule.replace(f"<{name}>", value)
     assert "<" not in rule, rule
