@@ -170,7 +170,7 @@ def test_a_server_that_takes_connections_and_says_nothing_is_given_up(monkeypatc
     monkeypatch.setattr("catalog.catalog.CONNECT_SECONDS", 2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         started = time.monotonic()
-        with pytest.raises(CatalogUnavailable, match="cannot be used .*timeout"):
+        with pytest.raises(CatalogUnavailable, match=r"cannot be used .*timeout"):
             Catalog(f"postgresql+psycopg://loupe@127.0.0.1:{silent.getsockname()[1]}/name")
     assert time.monotonic() - started < 20
 
