@@ -60,7 +60,7 @@ bench: $(VENV)/installed-dev browser ## every measured figure, into benchmarks/r
 bench-stores: $(VENV)/installed-dev .venv-peers/installed ## stores and loaders, beside SAEDashboard: about 12 minutes
 	$(BIN)/python -m benchmarks.stores
 
-bench-server: $(VENV)/installed-dev browser ## 50 people clicking, writers through kills, a restart under load: 3 quiet minutes
+bench-server: $(VENV)/installed-dev browser services ## 50 people clicking, writers through kills of workers and PostgreSQL, restarts under load: 5 quiet minutes
 	$(BIN)/python -m benchmarks.server --workspace $(WORKSPACE)
 
 .venv-peers/installed: ## SAEDashboard in an environment of its own, as it wants older packages

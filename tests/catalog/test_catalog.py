@@ -3,8 +3,11 @@
 import multiprocessing
 import os
 import signal
+import socket
 import sqlite3
 import threading
+import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -17,6 +20,7 @@ from catalog.errors import CatalogTooNew, CatalogUnavailable
 from catalog.labels import get_label, put_label
 from catalog.records import SCHEMA_VERSION, Record, SchemaVersionRecord
 from loaders.errors import BadInput
+from tests.postgres import Postgres
 
 
 def open_and_write(url: str, feature_id: int, start: "multiprocessing.synchronize.Barrier") -> None:
@@ -160,3 +164,26 @@ def test_the_tables_are_valid_for_postgresql() -> None:
     assert "PRIMARY KEY (sae_fingerprint, feature_id, version)" in written["labels"]
     assert "created_at TIMESTAMP WITH TIME ZONE NOT NULL" in written["labels"]
     assert "done BIGINT NOT NULL" in written["jobs"]
+
+
+def test_a_server_that_takes_connections_and_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("catalog.catalog.CONNECT_SECONDS", 2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        started = time.monotonic()
+        with pytest.raises(CatalogUnavailable, match=r"cannot be used .*timeout"):
+            Catalog(f"postgresql+psycopg://loupe@127.0.0.1:{silent.getsockname()[1]}/name")
+    assert time.monotonic() - started < 20
+
+
+def test_whoever_finds_every_connection_busy_is_told_so(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("catalog.catalog.BUSY_SECONDS", 1)
+    url = postgres.make_database()
+    catalog = Catalog(url)
+    with ExitStack() as held:
+        for _ in range(15):
+            held.enter_context(catalog.read()).connection()
+        with pytest.raises(CatalogUnavailable, match="were busy for 1 s: try again"), catalog.read() as session:
+            session.connection()
+    get_label(catalog, "f00d", 1)
+    catalog.close()
+    postgres.drop_database(url)
