@@ -8,15 +8,31 @@
         return document.getElementById("label-editor");
     }
 
+    let seenKey = null; // of the texts that an edit last started from
+
+    // Nothing is typed or saved before the server has filled the fields for the feature that was asked for.
+    function lock(isLocked) {
+        document.getElementById("label-fields").inert = isLocked;
+        document.getElementById("label-save").inert = isLocked;
+        editor().dataset.filled = isLocked ? "no" : "yes";
+    }
+
+    function unlock() {
+        lock(false);
+        document.getElementById("label-name").focus();
+    }
+
     // Opens the editor of a feature's label, on whatever page; its fields are filled by the server.
     function editLabel(store, feature) {
         const dialog = editor();
         if (dialog && !dialog.open) {
             ask(false);
+            lock(true);
             window.dash_clientside.set_props("label-version", {children: ""}); // shown again when the fields are filled anew
             window.dash_clientside.set_props("label-place", {data: {store: store, feature: feature, at: Date.now()}});
             dialog.showModal();
-            document.getElementById("label-name").focus();
+            dialog.tabIndex = -1;
+            dialog.focus(); // until the fields are there
         }
     }
 
@@ -41,6 +57,12 @@
 
     // Counts both texts and keeps in mind whether anything differs from what was opened.
     function typed(name, category, confidence, notes, evidence, base) {
+        if (base && base.key !== seenKey) {
+            seenKey = base.key;
+            if (editor().dataset.filled === "no") {
+                unlock();
+            }
+        }
         const shown = base || {name: "", category: "", confidence: null, notes: "", evidence: ""};
         const sure = confidence === null || confidence === undefined || confidence === "" ? null : Number(confidence) / 100;
         const isSure = (sure === null) === (shown.confidence === null) && Math.abs((sure || 0) - (shown.confidence || 0)) < 1e-6;
@@ -109,7 +131,7 @@
             } else {
                 leave();
             }
-        } else if (event.key === "Enter" && (event.ctrlKey || event.metaKey || event.target.id === "label-name")) {
+        } else if (event.key === "Enter" && dialog.dataset.filled === "yes" && (event.ctrlKey || event.metaKey || event.target.id === "label-name")) {
             event.preventDefault();
             document.getElementById("label-save").click();
         }

@@ -48,6 +48,17 @@ class StaleEdits(LoupeError):
         self.stale = stale
 
 
+class UnderReview(LoupeError):
+    """The feature is labelled double-blind and nothing is decided yet: a label saved now would be seen."""
+
+    def __init__(self, feature_id: int) -> None:
+        super().__init__(
+            f"Feature {feature_id} is labelled double-blind: nothing is saved openly before two people have spoken unseen by "
+            "each other. Take it from the queue, or decide where they differ."
+        )
+        self.feature_id = feature_id
+
+
 class BackupDamaged(LoupeError):
     """A backup does not hold what it says it holds; nothing was changed."""
 

@@ -5,12 +5,12 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Select, func, insert, select
+from sqlalchemy import Select, delete, func, insert, select
 from sqlalchemy.orm import Session
 
-from catalog.errors import StaleEdit, StaleEdits
+from catalog.errors import StaleEdit, StaleEdits, UnderReview
 from catalog.label_text import ORIGINS, Edit, Label, label_of
-from catalog.records import LabelRecord
+from catalog.records import BlindLabelRecord, ClaimRecord, LabelRecord, VerdictRecord
 from catalog.texts import (
     AUTHOR_LIMIT,
     CATEGORY_LIMIT,
@@ -28,10 +28,11 @@ AT_ONCE = 500
 DETAIL_LIMIT = 500
 
 
-def save_edits(session: Session, edits: Sequence[Edit], now: datetime) -> list[Label]:
+def save_edits(session: Session, edits: Sequence[Edit], now: datetime, *, is_verdict: bool = False) -> list[Label]:
     """Add the next version of each label, in the session's transaction; the labels in the order of the edits.
 
-    Raises StaleEdits, BadInput, and IntegrityError where another transaction saved one of them at the same moment.
+    A claim on a feature that gets its label ends. Raises StaleEdits, BadInput, UnderReview (but for a verdict, which ends
+    the review), and IntegrityError where another transaction saved one of them at the same moment.
     """
     checked = [check_edit(edit) for edit in edits]
     _require_single([(edit.sae_fingerprint, edit.feature_id) for edit in checked], "One feature has two edits at once")
@@ -39,13 +40,29 @@ def save_edits(session: Session, edits: Sequence[Edit], now: datetime) -> list[L
     current = _current(session, checked)
     known = _known(session, checked)  # after the versions: who sees a version of the same key sees the key as well
     fresh = [edit for edit in checked if edit.edit_key not in known]
+    if not is_verdict and (undecided := [f for part in _by_sae(fresh) for f in under_review(session, *part, now)]):
+        raise UnderReview(min(undecided))
     stale: list[StaleEdit] = []
     saved = {edit: _next(edit, current.get((edit.sae_fingerprint, edit.feature_id)), now, stale) for edit in fresh}
     if stale:
         raise StaleEdits(stale, len(edits))
     if saved:
         session.execute(insert(LabelRecord), [_row(edit, label) for edit, label in saved.items()])
+        for fingerprint, part in _by_sae(saved):
+            of_features = ClaimRecord.sae_fingerprint == fingerprint, ClaimRecord.feature_id.in_(part)
+            session.execute(delete(ClaimRecord).where(*of_features, ClaimRecord.is_blind.is_(False)))
     return [known[edit.edit_key] if edit.edit_key in known else saved[edit] for edit in checked]
+
+
+def under_review(session: Session, sae_fingerprint: str, feature_ids: Sequence[int], now: datetime) -> set[int]:
+    """Those of the features that somebody labels double-blind, or has, and that nobody has decided."""
+
+    def among(record: Any, *conditions: Any) -> set[int]:
+        of_features = record.sae_fingerprint == sae_fingerprint, record.feature_id.in_(feature_ids)
+        return set(session.scalars(select(record.feature_id).where(*of_features, *conditions)))
+
+    found = among(BlindLabelRecord) | among(ClaimRecord, ClaimRecord.is_blind.is_(True), ClaimRecord.expires_at > now)
+    return found - among(VerdictRecord) if found else found
 
 
 def newest_versions(sae_fingerprint: str | None, feature_ids: Sequence[int] | None = None) -> Select[LabelRecord]:
@@ -117,15 +134,19 @@ def _known(session: Session, edits: Iterable[Edit]) -> dict[str | None, Label]:
 
 
 def _current(session: Session, edits: Iterable[Edit]) -> dict[tuple[str, int], Label]:
+    return {
+        (fingerprint, record.feature_id): label_of(record)
+        for fingerprint, part in _by_sae(edits)
+        for record in session.scalars(newest_versions(fingerprint, part))
+    }
+
+
+def _by_sae(edits: Iterable[Edit]) -> Iterator[tuple[str, list[int]]]:
+    """The features of the edits by SAE, in lists short enough for one query."""
     features: dict[str, list[int]] = {}
     for edit in edits:
         features.setdefault(edit.sae_fingerprint, []).append(edit.feature_id)
-    return {
-        (fingerprint, record.feature_id): label_of(record)
-        for fingerprint, ids in features.items()
-        for part in in_parts(ids)
-        for record in session.scalars(newest_versions(fingerprint, part))
-    }
+    return ((fingerprint, part) for fingerprint, ids in features.items() for part in in_parts(ids))
 
 
 def _next(edit: Edit, current: Label | None, now: datetime, stale: list[StaleEdit]) -> Label:

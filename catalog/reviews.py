@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from catalog.catalog import Catalog
 from catalog.errors import NotThere
 from catalog.label_text import Edit, Label
-from catalog.label_writes import check_edit, newest_versions, save_edits
+from catalog.label_writes import check_edit, newest_versions, save_edits, under_review
 from catalog.queue import take_queue_turn
 from catalog.records import BlindLabelRecord, ClaimRecord, VerdictRecord
 from catalog.texts import check_person
@@ -90,6 +90,12 @@ def submit_blind(
     review = review_of(catalog, sae_fingerprint, feature_id, person)
     assert review is not None
     return review
+
+
+def is_under_review(catalog: Catalog, sae_fingerprint: str, feature_id: int) -> bool:
+    """Whether somebody labels the feature double-blind, or has, and nobody has decided: its label is not saved openly."""
+    with catalog.read() as session:
+        return bool(under_review(session, sae_fingerprint, [feature_id], datetime.now(UTC)))
 
 
 def review_of(catalog: Catalog, sae_fingerprint: str, feature_id: int, person: str) -> Review | None:
@@ -185,7 +191,7 @@ def _submit(session: Session, new: BlindLabelRecord, now: datetime) -> None:
 def _decide(session: Session, edit: Edit, outcome: str, person: str, now: datetime) -> Label:
     """Save the label over whatever is the newest version, and the verdict with it."""
     newest = session.scalar(newest_versions(edit.sae_fingerprint, [edit.feature_id]))
-    (label,) = save_edits(session, [edit._replace(replaces=newest.version if newest else None)], now)
+    (label,) = save_edits(session, [edit._replace(replaces=newest.version if newest else None)], now, is_verdict=True)
     session.add(
         VerdictRecord(
             sae_fingerprint=edit.sae_fingerprint,

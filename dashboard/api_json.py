@@ -13,7 +13,7 @@ from flask import Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from catalog.dictionary.problems import FileRefused
-from catalog.errors import CatalogTooNew, CatalogUnavailable, NotThere, StaleEdit, StaleEdits
+from catalog.errors import CatalogTooNew, CatalogUnavailable, NotThere, StaleEdit, StaleEdits, UnderReview
 from catalog.label_text import Label
 from dashboard.access.errors import Refused, Unknown
 from loaders.errors import BadInput, FeatureNotFound, LoupeError, SourceUnavailable, StoreNotFound, TableMissing
@@ -28,6 +28,7 @@ STATUS = {
     NotThere: 404,
     StaleEdit: 409,
     StaleEdits: 409,
+    UnderReview: 409,
     CatalogTooNew: 503,
     CatalogUnavailable: 503,
     SourceUnavailable: 503,

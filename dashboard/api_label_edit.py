@@ -73,7 +73,7 @@ def edits_of(store: Store, sent: Sequence[dict[str, Any]]) -> list[Edit]:
 
 
 def _edit(store: Store, sent: dict[str, Any], seen: Label | None) -> Edit:
-    if "name" not in sent and seen is None:
+    if seen is None and not (sent.get("name") or "").strip():
         if (replaces := sent.get("replaces")) is not None:
             raise BadInput(f"Version {replaces} of this label does not exist: reload it and save again.")
         raise BadInput(f'A new label needs a "name": send {EDIT.example}.')

@@ -9,8 +9,7 @@ from dash import ClientsideFunction, Input, Output, State, callback, clientside_
 from catalog.errors import StaleEdit
 from catalog.label_text import Label
 from catalog.labels import get_label, put_label, words_used
-from catalog.queue import Claim, release_claim
-from catalog.reviews import submit_blind
+from catalog.reviews import is_under_review, review_of, submit_blind
 from dashboard.access.callbacks import requires
 from dashboard.components.label_editor import NO_EVIDENCE, conflict
 from dashboard.components.label_words import FIELDS, LabelText
@@ -43,15 +42,17 @@ def field_errors(sentence: str) -> list[str]:
     return [sentence if field == at else "" for field in ERRORS]
 
 
-def base_data(label: LabelText) -> dict[str, Any]:
-    """The texts and the version that an edit starts from, and the key by which it is saved no more than once."""
-    return {**{field: getattr(label, field) for field in FIELDS}, "version": label.version, "key": uuid.uuid4().hex}
+def base_data(store: Store, feature: int, label: LabelText) -> dict[str, Any]:
+    """The texts and the version that an edit of a feature starts from, and the key by which it is saved no more than once."""
+    texts = {field: getattr(label, field) for field in FIELDS}
+    return {**texts, "store": store.id, "feature": feature, "version": label.version, "key": uuid.uuid4().hex}
 
 
 def read_edit(name: Any, category: Any, confidence: Any, notes: Any, evidence: Any) -> LabelText:
     """What the dialog's fields say. Raises BadInput."""
     try:
-        sure = None if confidence in (None, "") else float(confidence) / 100
+        said = str(confidence or "").strip().removesuffix("%").strip() if confidence != 0 else "0"
+        sure = float(said) / 100 if said else None
     except (TypeError, ValueError) as error:
         raise BadInput(f"A confidence is a number of per cent: found '{str(confidence)[:40]}'.") from error
     if sure is not None and not 0 <= sure <= 1:
@@ -76,19 +77,27 @@ def evidence_options(store: Store, feature: int, chosen: str) -> list[dict[str, 
     return found
 
 
-def _claim_words(claim: Claim | None) -> str:
-    if claim is None:
-        return ""
-    blind = " Double-blind: what you save is seen by nobody until a second person has spoken." if claim.is_blind else ""
-    return f"From the queue, yours until {claim.expires_at:%H:%M} UTC.{blind}"
+def _claim_words(store: Store, feature: int, person: str) -> str:
+    """What the person should know before they save: that the feature is theirs, that it is double-blind."""
+    claim = own_claim(store, feature, person)
+    mine = f"From the queue, yours until {claim.expires_at:%H:%M} UTC. " if claim else ""
+    if not is_under_review(catalog(), store.sae_fingerprint, feature):
+        return mine
+    review = review_of(catalog(), store.sae_fingerprint, feature, person)
+    if review is not None and review.state == "differs":
+        return "Double-blind: two people differ, and a third decides on the Labels page."
+    if review is not None and review.labels:
+        return "Double-blind: you have spoken, and a second person is next."
+    return f"{mine}Double-blind: what you save is seen by nobody until two people have spoken; evidence is not kept."
 
 
 def _save(
     store: Store, feature: int, mine: LabelText, person: str, seen: int | None, key: str
 ) -> tuple[Label | None, str]:
-    """Save for whoever signs, blind where that is their turn; the label (None: nobody may see it yet) and what to say."""
-    claim = own_claim(store, feature, person)
-    if claim is not None and claim.is_blind:
+    """Save for whoever signs, blind where the feature is; the label (None: nobody may see it yet) and what to say."""
+    if is_under_review(catalog(), store.sae_fingerprint, feature):
+        if mine.evidence:
+            raise BadInput("The evidence of a double-blind label is not kept: choose none.")
         review = submit_blind(
             catalog(),
             store.sae_id,
@@ -115,9 +124,13 @@ def _save(
         evidence=read_place(mine.evidence),
         edit_key=key,
     )
-    if claim is not None:
-        release_claim(catalog(), store.sae_fingerprint, feature, person)
     return saved, f"Saved as version {saved.version}."
+
+
+def _require_change(mine: LabelText, base: dict[str, Any]) -> None:
+    """Raise BadInput where the texts are those that the edit started from."""
+    if all(getattr(mine, field) == base[field] for field in FIELDS):
+        raise BadInput("There is nothing to save: the label is as it was when you opened it.")
 
 
 def register() -> None:
@@ -150,10 +163,10 @@ def register() -> None:
         return [
             *_values(label),
             evidence_options(store, feature, label.evidence),
-            base_data(label),
+            base_data(store, feature, label),
             f"Label of #{feature} of {store.sae_id}",
             f"version {label.version}" if label.version else "the first version",
-            _claim_words(own_claim(store, feature, author())),
+            _claim_words(store, feature, author()),
             origin_words(saved),
             [html.Option(value=word) for word in words_used(catalog(), store.sae_fingerprint, "category")],
             True,
@@ -188,21 +201,33 @@ def register() -> None:
         if not ctx.triggered or not ctx.triggered[0]["value"] or not place or not base:
             return [no_update] * (7 + len(errors))
         store, feature, person = workspace().open_store(str(place["store"])), int(place["feature"]), signed(typed)
-        seen = theirs["version"] if ctx.triggered_id == "label-save-mine" and theirs else base["version"]
+        is_on_top = bool(ctx.triggered_id == "label-save-mine" and theirs)
+        seen = theirs["version"] if is_on_top else base["version"]
         mine = LabelText()
         try:
+            if (base["store"], base["feature"]) != (store.id, feature):
+                raise BadInput("The dialog was not filled for this feature yet: close it and open it again.")
             mine = read_edit(name, category, confidence, notes, evidence)
+            if not is_on_top:
+                _require_change(mine, base)
             saved, words = _save(store, feature, mine, person, seen, base["key"])
         except StaleEdit as error:
             current = text_of(error.current)
-            told = [base_data(current), False, str(error), conflict(current, mine)]
-            return [no_update, no_update, no_update, *told, *[""] * len(errors)]
+            words = f"{current.author} saved version {current.version} in the meantime: take it, or save yours on top."
+            told = [base_data(store, feature, current), False, words, conflict(current, mine)]
+            return [
+                _outcome(store, feature, current.version, stays=True),
+                no_update,
+                no_update,
+                *told,
+                *[""] * len(errors),
+            ]
         except LoupeError as error:
             return [*[no_update] * 7, *field_errors(str(error))]
         version = saved.version if saved else None
-        done = {"store": store.id, "feature": feature, "version": version, "words": words, "at": time.time()}
+        done = _outcome(store, feature, version, words)
         label = text_of(saved) if saved else mine
-        return [done, person.strip(), base_data(label), None, True, "", [], *[""] * len(errors)]
+        return [done, person.strip(), base_data(store, feature, label), None, True, "", [], *[""] * len(errors)]
 
     @callback(
         *[Output(f"label-{field}", "value", allow_duplicate=True) for field in FIELDS],
@@ -219,15 +244,8 @@ def register() -> None:
             return [no_update] * (len(FIELDS) + 3)
         store, feature = workspace().open_store(str(place["store"])), int(place["feature"])
         label = text_of(get_label(catalog(), store.sae_fingerprint, feature))
-        seen = {
-            "store": store.id,
-            "feature": feature,
-            "version": label.version,
-            "words": "",
-            "at": time.time(),
-            "stays": True,
-        }
-        return [*_values(label), base_data(label), seen, True]
+        seen = _outcome(store, feature, label.version, stays=True)
+        return [*_values(label), base_data(store, feature, label), seen, True]
 
     clientside_callback(
         ClientsideFunction("label_editor", "close"),
@@ -245,6 +263,14 @@ def register() -> None:
         *[Input(f"label-{field}", "value") for field in FIELDS],
         Input("label-base", "data"),
     )
+
+
+def _outcome(
+    store: Store, feature: int, version: int | None, words: str = "", *, stays: bool = False
+) -> dict[str, Any]:
+    """What is saved now, for the page around; `stays`: the editor is not done with it."""
+    at = time.time()
+    return {"store": store.id, "feature": feature, "version": version, "words": words, "at": at, "stays": stays}
 
 
 def _values(label: LabelText) -> list[Any]:

@@ -19,29 +19,36 @@ def label_editor(author: str, is_known: bool = False) -> html.Dialog:
     Where it `is_known` who signs, the name cannot be changed.
     """
     texts = {"type": "text", "autocomplete": "off"}
-    confidence = dbc.Input(id="label-confidence", type="number", min=0, max=100, step="any", placeholder="not said")
+    confidence = dbc.Input(id="label-confidence", inputmode="decimal", placeholder="not said", **texts)
     return html.Dialog(
         [
             html.Div(
                 [html.H2("Label", id="label-title"), html.Span(id="label-version", className="muted")],
                 className="editor-head",
             ),
-            html.P(id="label-claim", className="editor-claim"),
-            _field("Name", "name", dbc.Input(id="label-name", **texts), is_counted=True),
             html.Div(
                 [
-                    _field("Category", "category", dbc.Input(id="label-category", list="label-categories", **texts)),
-                    _field("How sure, in per cent", "confidence", confidence),
+                    html.P(id="label-claim", className="editor-claim"),
+                    _field("Name", "name", dbc.Input(id="label-name", **texts), is_counted=True),
+                    html.Div(
+                        [
+                            _field(
+                                "Category", "category", dbc.Input(id="label-category", list="label-categories", **texts)
+                            ),
+                            _field("How sure, in per cent", "confidence", confidence),
+                        ],
+                        className="editor-pair",
+                    ),
+                    html.Datalist(id="label-categories"),
+                    _field("Notes", "notes", dbc.Textarea(id="label-notes", rows=4), is_counted=True),
+                    _field("Evidence", "evidence", dbc.Select(id="label-evidence", value=NO_EVIDENCE, options=[])),
+                    _field(
+                        "Signed",
+                        "author",
+                        dbc.Input(id="label-author", value=author, type="text", autocomplete="name", readonly=is_known),
+                    ),
                 ],
-                className="editor-pair",
-            ),
-            html.Datalist(id="label-categories"),
-            _field("Notes", "notes", dbc.Textarea(id="label-notes", rows=4), is_counted=True),
-            _field("Evidence", "evidence", dbc.Select(id="label-evidence", value=NO_EVIDENCE, options=[])),
-            _field(
-                "Signed",
-                "author",
-                dbc.Input(id="label-author", value=author, type="text", autocomplete="name", readonly=is_known),
+                id="label-fields",
             ),
             html.P(id="label-origin", className="muted editor-origin"),
             _conflict(),

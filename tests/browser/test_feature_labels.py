@@ -100,3 +100,50 @@ def test_escape_asks_only_before_it_would_lose_a_change(open_feature):
     page.locator("#label-discard").click()
     expect(page.locator("#label-editor")).to_be_hidden()
     expect(page.locator("#feature-title")).to_have_text("no label yet")
+
+
+def test_nothing_is_typed_or_saved_before_the_fields_are_filled(open_feature):
+    page = open_feature(16)
+    edit(page, "saved", "notes")
+    save(page)
+    expect(page.locator("#feature-status")).to_have_text("Saved as version 1.")
+    page.keyboard.press("e")
+    page.keyboard.press("Control+a")
+    page.keyboard.type("fresh words", delay=20)
+    expect(page.locator("#label-editor")).to_have_attribute("data-filled", "yes")
+    assert page.locator("#label-name").input_value() in {
+        "saved" + "fresh words"[i:] for i in range(12)
+    }  # what came after
+    assert page.locator("#label-notes").input_value() == "notes"
+
+
+def test_a_discarded_draft_is_not_saved_on_another_feature(open_feature):
+    page = open_feature(17)
+    edit(page, "draft", "draft notes")
+    page.keyboard.press("Escape")
+    page.locator("#label-discard").click()
+    page.route("**/_dash-update-component", lambda route: (page.wait_for_timeout(1_000), route.continue_()))
+    page.evaluate("window.loupe.editLabel('tiny-l0@texts', 18)")
+    page.keyboard.press("Control+Enter")
+    page.keyboard.press("Enter")
+    expect(page.locator("#label-editor")).to_have_attribute("data-filled", "yes")
+    expect(page.locator("#label-name")).to_have_value("")
+    expect(page.locator("#label-notes")).to_have_value("")
+    page.unroute("**/_dash-update-component")
+    save(page)
+    expect(page.locator("#label-name-error")).to_contain_text("There is nothing to save")
+    other = open_feature(18)
+    expect(other.locator("#feature-title")).to_have_text("no label yet")
+
+
+def test_a_confidence_that_cannot_be_is_refused_and_kept(open_feature):
+    page = open_feature(19)
+    edit(page, "sure")
+    for text, words in (("101", "from 0 to 100 per cent"), ("very", "a number of per cent: found 'very'")):
+        page.locator("#label-confidence").fill(text)
+        save(page)
+        expect(page.locator("#label-confidence-error")).to_contain_text(words)
+    page.locator("#label-confidence").fill("80 %")
+    save(page)
+    expect(page.locator("#feature-status")).to_have_text("Saved as version 1.")
+    expect(page.locator("#feature-history")).to_contain_text("80.0 %")

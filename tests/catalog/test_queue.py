@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from catalog.catalog import Catalog
-from catalog.errors import NotThere
-from catalog.labels import get_label, history, put_label
+from catalog.errors import NotThere, UnderReview
+from catalog.label_text import Edit
+from catalog.labels import get_label, history, put_label, put_labels
 from catalog.queue import Claim, claim_next, claims_of, is_double_blind, release_claim, renew_claim
-from catalog.reviews import adjudicate, review_of, reviews_of, submit_blind
+from catalog.reviews import adjudicate, is_under_review, review_of, reviews_of, submit_blind
 from loaders.errors import BadInput
 
 PRINT = "f00d"
@@ -187,3 +188,39 @@ def test_two_blind_labels_in_one_moment_are_both_kept_and_judged(catalog: Catalo
         assert len(said) == 2
         review = review_of(catalog, PRINT, round_number, "eve")
         assert review is not None and review.state == "decided"
+
+
+def test_a_double_blind_feature_is_labelled_openly_by_nobody_before_it_is_decided(catalog: Catalog) -> None:
+    def save(person: str, name: str = "seen") -> None:
+        put_label(catalog, "sae", PRINT, 5, name, "", person, None)
+
+    assert claim_next(catalog, PRINT, [5], "ada", blind_share=1.0) is not None
+    for person in ("ada", "bob"):
+        with pytest.raises(UnderReview, match="Feature 5 is labelled double-blind"):
+            save(person)
+    submit_blind(catalog, "sae", PRINT, 5, "ada", "oak")
+    with pytest.raises(UnderReview):
+        put_labels(catalog, [Edit("sae", PRINT, f, "bulk", "", "ada", None) for f in (4, 5)])
+    assert get_label(catalog, PRINT, 4) is None
+    assert is_under_review(catalog, PRINT, 5) and not is_under_review(catalog, PRINT, 4)
+    submit_blind(catalog, "sae", PRINT, 5, "bob", "elm")
+    with pytest.raises(UnderReview):
+        save("eve")
+    adjudicate(catalog, PRINT, 5, "eve", "ash")
+    assert [label.name for label in history(catalog, PRINT, 5)] == ["ash"]
+    assert not is_under_review(catalog, PRINT, 5)
+    put_label(catalog, "sae", PRINT, 5, "ash tree", "", "ada", 1)
+
+
+def test_a_blind_claim_that_ended_keeps_nobody_out(catalog: Catalog) -> None:
+    take(catalog, "ada", [5], share=1.0)  # long ago
+    put_label(catalog, "sae", PRINT, 5, "oak", "", "bob", None)
+
+
+def test_a_claim_ends_with_the_label_whoever_saves_it_and_however(catalog: Catalog) -> None:
+    for feature_id in (5, 6):
+        assert claim_next(catalog, PRINT, [feature_id], "ada") is not None
+        assert claim_next(catalog, "beef", [feature_id], "ada") is not None
+    put_labels(catalog, [Edit("sae", PRINT, 5, "oak", "", "bob", None)])
+    assert [claim.feature_id for claim in claims_of(catalog, PRINT)] == [6]
+    assert len(claims_of(catalog, "beef")) == 2
