@@ -14,6 +14,7 @@ from gunicorn.app.base import BaseApplication
 from dashboard.logs import LOG_FORMATS, log_config
 from loaders.errors import BadInput
 from loaders.mirror import is_url
+from loupe.memory import ask_sparingly
 from loupe.worker import Worker
 
 LAST_PORT = 65_535
@@ -121,6 +122,7 @@ def serve_threaded(
     if conduct.log_format not in LOG_FORMATS:
         raise BadInput(f"--log-format is one of {', '.join(LOG_FORMATS)}: found '{conduct.log_format}'.")
     require_free_port(host, port)
+    ask_sparingly()
 
     def announce(arbiter: Any) -> None:
         gc.collect()
