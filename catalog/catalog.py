@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Pool, create_engine, event, text
+from sqlalchemy import ColumnElement, Connection, Engine, Pool, collate, create_engine, event, func, literal, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
@@ -23,6 +23,8 @@ from loaders.errors import BadInput
 BUSY_SECONDS = 30
 CONNECT_SECONDS = 10
 """How long a PostgreSQL that does not answer is waited for, unless the address says otherwise (`connect_timeout`)."""
+EVERY_SCRIPT = "und-x-icu"
+"""PostgreSQL's collation whose lower case is the same in every database; that of the locale C knows ASCII alone."""
 CREATION_LOCK = 0x6C6F757065  # "loupe": PostgreSQL's advisory lock while tables are made
 R = TypeVar("R", bound=Record)
 _abandoned_pools: list[Pool] = []  # after a fork: the parent's connections, never closed by the child
@@ -161,6 +163,13 @@ def get_or_add(session: Session, new: R, key: Any) -> R:
     return new
 
 
+def holds(catalog: Catalog, column: ColumnElement[str], text: str) -> ColumnElement[bool]:
+    """Whether a column holds the text, upper and lower case alike in every script."""
+    if not catalog.is_postgresql:
+        return func.instr(func.casefold(column), text.casefold()) > 0
+    return func.strpos(func.lower(collate(column, EVERY_SCRIPT)), func.lower(collate(literal(text), EVERY_SCRIPT))) > 0
+
+
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
@@ -205,6 +214,7 @@ def _on_connect(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # sqlite3 must not start transactions by itself: _on_begin does
     connection.execute(f"pragma busy_timeout = {BUSY_SECONDS * 1000}")
     connection.execute("pragma foreign_keys = on")
+    connection.create_function("casefold", 1, str.casefold, deterministic=True)
 
 
 def _check_references(connection: Connection, is_on: bool) -> None:

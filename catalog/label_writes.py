@@ -9,6 +9,7 @@ from sqlalchemy import Select, delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from catalog.errors import StaleEdit, StaleEdits, UnderReview
+from catalog.evidence import check_evidence
 from catalog.label_text import ORIGINS, Edit, Label, label_of
 from catalog.records import BlindLabelRecord, ClaimRecord, LabelRecord, VerdictRecord
 from catalog.texts import (
@@ -84,7 +85,10 @@ def newest_versions(sae_fingerprint: str | None, feature_ids: Sequence[int] | No
 
 
 def check_edit(edit: Edit) -> Edit:
-    """The edit as it will be saved (name, author and category stripped, blank notes emptied). Raises BadInput."""
+    """The edit as it will be saved (name, author and category stripped, blank notes emptied).
+
+    What clears a label leaves it no category, confidence or evidence either. Raises BadInput.
+    """
     name, author, category = edit.name.strip(), edit.author.strip(), edit.category.strip()
     notes = edit.notes if edit.notes.strip() else ""
     check_text("The label's name", name, NAME_LIMIT)
@@ -99,15 +103,14 @@ def check_edit(edit: Edit) -> Edit:
         raise BadInput("A label needs an author: the author's name is empty.")
     check_feature(edit.sae_fingerprint, edit.feature_id)
     if edit.evidence is not None:
-        check_text("The evidence's store", edit.evidence.store, NAME_LIMIT)
-        if not edit.evidence.store or edit.evidence.context < 0 or (edit.evidence.position or 0) < 0:
-            raise BadInput(f"Evidence is a store, a context and a position from 0: found {tuple(edit.evidence)}.")
+        check_evidence(edit.evidence)
     if edit.origin.kind not in ORIGINS:
         raise BadInput(f"A label is {', '.join(ORIGINS)}: found '{edit.origin.kind}'.")
     if edit.origin.kind == "inherited" and (edit.origin.sae is None or edit.origin.feature is None):
         raise BadInput("An inherited label names the SAE and the feature that it comes from.")
     check_text("The label's origin", edit.origin.detail or "", DETAIL_LIMIT)
-    return edit._replace(name=name, notes=notes, author=author, category=category)
+    checked = edit._replace(name=name, notes=notes, author=author, category=category)
+    return checked if name else checked._replace(category="", confidence=None, evidence=None)
 
 
 def _require_single(keys: Sequence[Any], sentence: str) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Select, func, or_, select, tuple_
 from sqlalchemy.exc import IntegrityError
 
-from catalog.catalog import Catalog
+from catalog.catalog import Catalog, holds
 from catalog.errors import StaleEdits
 from catalog.label_text import TYPED, Edit, Evidence, Label, LabelPage, Origin, label_of
 from catalog.label_writes import in_parts, newest_versions, save_edits
@@ -203,9 +203,7 @@ def find_labels(
         raise BadInput(f"Labels are ordered by {', '.join(ORDERS)}: found '{order_by[:40]}'.")
     query = newest_versions(sae_fingerprint).where(LabelRecord.name != "")
     if text:
-        query = query.where(
-            or_(LabelRecord.name.icontains(text, autoescape=True), LabelRecord.notes.icontains(text, autoescape=True))
-        )
+        query = query.where(or_(*(holds(catalog, column, text) for column in (LabelRecord.name, LabelRecord.notes))))
     for column, wanted in (
         (LabelRecord.category, category),
         (LabelRecord.author, author),

@@ -3,20 +3,21 @@
 from collections.abc import Sequence
 from typing import Any
 
+from catalog.evidence import STORE_LIMIT, check_evidence
 from catalog.label_text import ORIGINS, Edit, Evidence, Label
 from catalog.labels import CATEGORY_LIMIT, NAME_LIMIT, NOTES_LIMIT, get_versions
 from dashboard import api_body
 from dashboard.api_body import EDIT_KEY, Body, Field
 from dashboard.api_schema import NUMBER, TEXT, WHOLE, or_null, record
-from dashboard.context import author, catalog
-from loaders.errors import BadInput
+from dashboard.context import author, catalog, workspace
+from loaders.errors import BadInput, StoreDamaged, StoreNotFound
 from loaders.store import Store
 
 _PLACE = Body(
     "The evidence",
     '{"store": "...", "context": 3, "position": null}',
     (
-        api_body.text("store", NAME_LIMIT).needed(),
+        api_body.text("store", STORE_LIMIT).needed(),
         api_body.whole("context", "the index of a context, from 0").needed(),
         api_body.whole("position", "a position in the context, from 0").or_null(),
     ),
@@ -80,7 +81,7 @@ def _edit(store: Store, sent: dict[str, Any], seen: Label | None) -> Edit:
     name = sent.get("name", seen.name if seen else "") or ""
     kept = seen if name.strip() else None
     texts = {field: sent.get(field, getattr(kept, field, "")) or "" for field in ("notes", "category")}
-    evidence = _evidence(sent["evidence"]) if "evidence" in sent else kept and kept.evidence
+    evidence = _evidence(store, sent["evidence"], kept) if "evidence" in sent else kept and kept.evidence
     return Edit(
         store.sae_id,
         store.sae_fingerprint,
@@ -95,8 +96,38 @@ def _edit(store: Store, sent: dict[str, Any], seen: Label | None) -> Edit:
     )
 
 
-def _evidence(sent: dict[str, Any] | None) -> Evidence | None:
+def _evidence(store: Store, sent: dict[str, Any] | None, kept: Label | None) -> Evidence | None:
+    """A place that is there, or the one that the label has already: its store may be gone since."""
     if sent is None:
         return None
     place = _PLACE.check(sent)
-    return Evidence(place["store"], place["context"], place.get("position"))
+    evidence = Evidence(place["store"], place["context"], place.get("position"))
+    if kept is None or kept.evidence != evidence:
+        check_evidence(evidence)
+        _require_place(store, evidence)
+    return evidence
+
+
+def _require_place(store: Store, evidence: Evidence) -> None:
+    """Raise BadInput for evidence that is no place in a store of the same SAE."""
+    try:
+        shown = store if evidence.store == store.id else workspace().open_store(evidence.store)
+    except (StoreNotFound, StoreDamaged) as error:
+        raise BadInput(
+            f"The evidence's store '{evidence.store[:80]}' cannot be opened: name one of this SAE."
+        ) from error
+    if shown.sae_fingerprint != store.sae_fingerprint:
+        raise BadInput(
+            f"The evidence is of SAE '{shown.sae_id}': name a store of '{store.sae_id}', whose label this is."
+        )
+    contexts = shown.dataset.contexts
+    if evidence.context >= contexts:
+        raise BadInput(
+            f"The evidence's context {evidence.context} does not exist: '{shown.id}' has contexts 0 to {contexts - 1}."
+        )
+    first, stop = map(int, shown.dataset.offsets[evidence.context : evidence.context + 2])
+    if evidence.position is not None and evidence.position >= stop - first:
+        raise BadInput(
+            f"The evidence's position {evidence.position} does not exist: "
+            f"context {evidence.context} has positions 0 to {stop - first - 1}."
+        )

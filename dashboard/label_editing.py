@@ -7,6 +7,7 @@ from typing import Any
 from dash import ClientsideFunction, Input, Output, State, callback, clientside_callback, ctx, html, no_update
 
 from catalog.errors import StaleEdit
+from catalog.evidence import read_place
 from catalog.label_text import Label
 from catalog.labels import get_label, put_label, words_used
 from catalog.reviews import is_under_review, review_of, submit_blind
@@ -16,7 +17,7 @@ from dashboard.components.label_words import FIELDS, LabelText
 from dashboard.context import author, catalog, signed, workspace
 from dashboard.feature_panels import strongest
 from dashboard.label_queue import own_claim
-from dashboard.label_reading import origin_words, read_place, text_of
+from dashboard.label_reading import origin_words, text_of
 from loaders.errors import BadInput, LoupeError
 from loaders.store import Store
 
@@ -60,7 +61,7 @@ def read_edit(name: Any, category: Any, confidence: Any, notes: Any, evidence: A
     place = "" if evidence in (None, NO_EVIDENCE) else str(evidence)
     try:
         read_place(place)
-    except ValueError as error:
+    except BadInput as error:
         raise BadInput("The evidence is a context of a store: choose one of the list.") from error
     return LabelText(str(name or ""), str(notes or ""), category=str(category or ""), confidence=sure, evidence=place)
 

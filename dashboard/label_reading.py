@@ -1,5 +1,6 @@
 """Between a label as the catalog keeps it and as pages show and edit it."""
 
+from catalog.evidence import place_of
 from catalog.label_text import Evidence, Label
 from dashboard.components.label_words import LabelText
 
@@ -20,25 +21,12 @@ def text_of(label: Label | None) -> LabelText:
     )
 
 
-def place_of(evidence: Evidence | None) -> str:
-    """Where a label can be seen to hold, as text; "" for nowhere."""
-    return "" if evidence is None else "/".join(str(part) for part in evidence if part is not None)
-
-
 def evidence_words(evidence: Evidence | None) -> str:
     """That place as a sentence's part; "" for nowhere."""
     if evidence is None:
         return ""
     position = "" if evidence.position is None else f", position {evidence.position:,}"
     return f"context {evidence.context:,}{position} of {evidence.store}"
-
-
-def read_place(text: str) -> Evidence | None:
-    """The evidence that `place_of` wrote. Raises ValueError for another text."""
-    if not text:
-        return None
-    store, context, *position = text.split("/")
-    return Evidence(store, int(context), int(position[0]) if position else None)
 
 
 def origin_words(label: Label | None) -> str:

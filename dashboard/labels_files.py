@@ -11,6 +11,7 @@ from catalog.dictionary.differences import Change, Differences
 from catalog.dictionary.importing import Importer, apply_differences
 from catalog.dictionary.problems import FileRefused
 from catalog.dictionary.writing import TYPES
+from catalog.errors import StaleEdits
 from dashboard import urls
 from dashboard.access.callbacks import requires
 from dashboard.access.visitor import may
@@ -166,6 +167,14 @@ def problems(error: FileRefused) -> html.Div:
     )
 
 
+def _anew(found: Differences, importer: Importer) -> tuple[Any, ...]:
+    """What the file would change by now, to be saved instead; a file that changes nothing any more may be chosen again."""
+    words = "Labels were saved since this was shown: nothing was imported. This is what the file would change now."
+    said = html.P(words, className="editor-conflict", role="alert")
+    is_over = not (found.added or found.changed or found.conflicts)
+    return [said, *plan(found, importer)], no_update, None if is_over else no_update, found.digest
+
+
 def register() -> None:
     """Add the callbacks of the upload; called by the page, once per app."""
     clientside_callback(
@@ -195,6 +204,7 @@ def register() -> None:
         Output("files-plan", "children", allow_duplicate=True),
         Output("bulk-done", "data", allow_duplicate=True),
         Output("files-upload", "contents"),
+        Output("files-expected", "data", allow_duplicate=True),
         Input("files-apply", "n_clicks"),
         State("files-upload", "contents"),
         State("files-upload", "filename"),
@@ -210,15 +220,20 @@ def register() -> None:
     ) -> Any:
         """Save exactly what was shown; where labels have changed since, show it anew instead."""
         if not clicks:
-            return (no_update,) * 3
+            return (no_update,) * 4
         store = workspace().open_store(place["store"])
         _, found, importer = read_import(store, read_upload(contents), str(file))
         if found.digest != expected:
-            raise BadInput("Labels were saved since this was shown: nothing was imported. Choose the file again.")
-        saved = apply_differences(catalog(), importer, found, with_conflicts=conflicts == "replace")
+            return _anew(found, importer)
+        try:
+            saved = apply_differences(catalog(), importer, found, with_conflicts=conflicts == "replace")
+        except StaleEdits:
+            _, found, importer = read_import(store, read_upload(contents), str(file))
+            return _anew(found, importer)
         words = f"{plural(len(saved), 'version')} saved from {file}."
         return (
             html.P(words, role="status", className="files-counts"),
             {"store": store.id, "words": words, "undo": []},
+            None,
             None,
         )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from catalog.dictionary.entry import EMPTY, TEXT_FIELDS, Dictionary, Entry
+from catalog.evidence import place_of
 from catalog.labels import Label
 
 
@@ -54,15 +55,15 @@ class Differences(NamedTuple):
 
 
 def texts_of(label: Label) -> dict[str, Any]:
-    """What a saved label says, in the fields of a file."""
-    place = label.evidence
-    parts = [] if place is None else [place.store, place.context, *([] if place.position is None else [place.position])]
+    """What a saved label says, in the fields of a file; a cleared one says nothing."""
+    if label.is_cleared:
+        return dict(EMPTY)
     return {
         "name": label.name,
         "category": label.category,
         "notes": label.notes,
         "confidence": label.confidence,
-        "evidence": "/".join(map(str, parts)),
+        "evidence": place_of(label.evidence),
     }
 
 
@@ -73,6 +74,7 @@ def compare(found: Dictionary, current: Mapping[int, Label]) -> Differences:
         label = current.get(feature)
         old = texts_of(label) if label else None
         new = {**(old or EMPTY), **entry.values}
+        new = new if new["name"] or new["notes"] else dict(EMPTY)
         change = Change(feature, old, new, label.version if label else None, label.author if label else None, entry)
         if old == new:
             result.unchanged.append(change)

@@ -1,17 +1,17 @@
 """One field of an entry: a node becomes a value that a label may have, or a problem with its line."""
 
 import math
-import re
 import unicodedata
 from datetime import UTC, datetime
 from typing import Any
 
 from catalog.dictionary.node import Node
 from catalog.dictionary.problems import Problems
+from catalog.evidence import place_of, read_place
 from catalog.labels import AUTHOR_LIMIT, CATEGORY_LIMIT, NAME_LIMIT, NOTES_LIMIT
+from loaders.errors import BadInput
 
 LIMITS = {"name": NAME_LIMIT, "category": CATEGORY_LIMIT, "notes": NOTES_LIMIT, "author": AUTHOR_LIMIT}
-EVIDENCE = re.compile(r"[a-z0-9._-]{1,200}@[a-z0-9._-]{1,200}/[0-9]{1,10}(?:/[0-9]{1,10})?")
 MOST_VERSIONS = 2**31
 
 
@@ -54,10 +54,11 @@ def evidence_of(node: Node, problems: Problems) -> str | None:
     """The place in a store that shows what the label says, `<store>/<context>[/<position>]`; empty where there is none."""
     if node.kind == "nothing" or node.value == "":
         return ""
-    if node.kind != "text" or not EVIDENCE.fullmatch(node.value):
+    try:
+        return place_of(read_place(node.value if node.kind == "text" else "-"))
+    except BadInput:
         problems.add(node.line, f"evidence must be a place such as sae@dataset/120/7: found {node.words}")
         return None
-    return str(node.value)
 
 
 def confidence_of(node: Node, problems: Problems) -> float | None:

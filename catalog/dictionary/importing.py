@@ -10,7 +10,8 @@ from sqlalchemy.exc import IntegrityError
 from catalog.catalog import Catalog
 from catalog.dictionary.differences import Change, Differences, texts_of
 from catalog.dictionary.entry import EMPTY, Entry
-from catalog.label_text import Edit, Evidence, Label, Origin, label_of
+from catalog.evidence import read_place
+from catalog.label_text import Edit, Label, Origin, label_of
 from catalog.label_writes import DETAIL_LIMIT, newest_versions, save_edits
 from catalog.records import LabelRecord
 
@@ -104,13 +105,6 @@ def _edit(importer: Importer, entry: Entry, values: dict[str, str | float | None
         replaces,
         category=str(values["category"]),
         confidence=None if values["confidence"] is None else float(values["confidence"]),
-        evidence=_evidence(str(values["evidence"])),
+        evidence=read_place(str(values["evidence"])),
         origin=Origin("imported", detail=f"{importer.file}{by}"[:DETAIL_LIMIT]),
     )
-
-
-def _evidence(place: str) -> Evidence | None:
-    if not place:
-        return None
-    store, context, *position = place.split("/")
-    return Evidence(store, int(context), int(position[0]) if position else None)

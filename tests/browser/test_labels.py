@@ -189,6 +189,24 @@ def test_a_file_shows_what_it_would_change_and_changes_nothing_before_it_is_told
     }
 
 
+def test_a_plan_that_is_out_of_date_is_shown_anew_and_can_be_saved_then(catalog, named, open_tab, store) -> None:
+    named(f3="oak")
+    page = open_tab("?tab=files")
+    page.locator("#files-upload input").set_input_files(
+        FilePayload(name="l.csv", mimeType="text/csv", buffer=b"feature,name\n3,elm\n4,ash\n")
+    )
+    plan = page.locator("#files-plan")
+    expect(plan).to_contain_text("1 new, 1 changed")
+    named(f4="ash")
+    page.get_by_role("button", name="Save these changes").click()
+    expect(plan.get_by_role("alert")).to_contain_text("nothing was imported")
+    expect(plan).to_contain_text("0 new, 1 changed, 0 in conflict, 1 unchanged")
+    assert labels_of(catalog, store.sae_fingerprint)[3].name == "oak"
+    page.get_by_role("button", name="Save these changes").click()
+    expect(plan).to_contain_text("1 version saved from l.csv.")
+    assert labels_of(catalog, store.sae_fingerprint)[3].name == "elm"
+
+
 def test_a_file_with_problems_names_their_lines_and_changes_nothing(catalog, open_tab, store) -> None:
     page = open_tab("?tab=files")
     text = "feature,name\n1,oak\nmany,elm\n999999,ash\n"

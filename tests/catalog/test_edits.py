@@ -63,7 +63,9 @@ def test_a_label_keeps_category_confidence_evidence_and_origin(catalog: Catalog)
         ({"confidence": 1.5}, "A confidence is from 0 to 1, or none: found 1.5"),
         ({"confidence": float("nan")}, "A confidence is from 0 to 1"),
         ({"category": "x" * 61}, "The category may have at most 60 characters"),
-        ({"evidence": Evidence("store", -1)}, "Evidence is a store, a context and a position from 0"),
+        ({"evidence": Evidence("s@d", -1)}, "The evidence must be a place such as sae@dataset/120/7"),
+        ({"evidence": Evidence("nope", 3)}, "found 'nope/3'"),
+        ({"evidence": Evidence("s@d", 3, 10**10)}, "The evidence must be a place"),
         ({"origin": Origin("guessed")}, "A label is typed, imported, inherited, automatic: found 'guessed'"),
         ({"origin": Origin("inherited")}, "An inherited label names the SAE and the feature"),
         ({"edit_key": "two words"}, "An edit key has 1 to 64 of"),
@@ -168,6 +170,14 @@ def test_labels_are_found_by_text_category_author_and_origin(catalog: Catalog) -
     assert names(find_labels(catalog, PRINT, origin="imported")) == ["roses"]
     page = find_labels(catalog, PRINT, limit=1, offset=1)
     assert (page.total, names(page)) == (3, ["50% off"])
+
+
+@pytest.mark.parametrize("asked", ["école", "ÉCOLE", "мИр", "MÊME"])
+def test_labels_are_found_in_upper_and_lower_case_of_every_script(catalog: Catalog, asked: str) -> None:
+    save(catalog, 1, "École", notes="Мир, même 100%_")
+    save(catalog, 2, "ecole", notes="мор")
+    assert [label.feature_id for label in find_labels(catalog, PRINT, text=asked).labels] == [1]
+    assert find_labels(catalog, PRINT, text="0%_").total == 1
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=40).map(str.strip)

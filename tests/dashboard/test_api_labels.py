@@ -8,9 +8,10 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 
 from catalog.catalog import Catalog
-from catalog.labels import get_label, history
+from catalog.labels import Evidence, get_label, history, put_label
 from catalog.queue import claim_next, claims_of
 from loaders.store import Store
+from loaders.workspace import Workspace
 
 
 @pytest.fixture
@@ -83,7 +84,9 @@ def test_a_cleared_label_is_no_label_but_keeps_its_version(client: FlaskClient, 
         ({"name": "x", "evidence": "s@d/3"}, "'evidence' must be an object, or null"),
         ({"name": "x", "evidence": {"store": "s@d"}}, 'The evidence needs "context"'),
         ({"name": "x", "evidence": {"store": "s@d", "context": -1}}, "'context' must be the index of a context"),
-        ({"name": "x", "evidence": {"store": "", "context": 1}}, "Evidence is a store, a context"),
+        ({"name": "x", "evidence": {"store": "", "context": 1}}, "The evidence must be a place"),
+        ({"name": "x", "evidence": {"store": "nope", "context": 3}}, "such as sae@dataset/120/7"),
+        ({"name": "x", "evidence": {"store": "no@store", "context": 3}}, "store 'no@store' cannot be opened"),
         ({"name": "x", "evidence": {"store": "s@d", "context": 10**30}}, "'context' must be"),
         ({"name": "x", "edit_key": "two words"}, "An edit key has 1 to 64"),
         ({"notes": "y", "replaces": 4}, "Version 4 of this label does not exist"),
@@ -127,6 +130,41 @@ def test_category_confidence_and_evidence_are_saved_and_told(client: FlaskClient
     assert client.get(at).strict()["label"]["evidence"] == place
 
 
+def test_evidence_is_a_place_that_is_there(client: FlaskClient, at: str, store: Store) -> None:
+    stop = store.dataset.contexts
+    length = int(store.dataset.offsets[stop] - store.dataset.offsets[stop - 1])
+    send = lambda **place: client.put(f"{at}/label", json={"name": "x", "evidence": {"store": store.id, **place}})  # noqa: E731
+    assert f"contexts 0 to {stop - 1}" in send(context=stop).refusal(400)
+    assert f"positions 0 to {length - 1}" in send(context=stop - 1, position=length).refusal(400)
+    assert client.get(f"{at}/label").strict()["version"] is None
+    assert send(context=stop - 1, position=length - 1).status_code == 200
+
+
+def test_evidence_in_another_saes_store_is_refused(
+    client: FlaskClient, at: str, store: Store, workspace: Workspace
+) -> None:
+    other = next(
+        each for each in workspace.store_ids() if workspace.open_store(each).sae_fingerprint != store.sae_fingerprint
+    )
+    sent = {"name": "x", "evidence": {"store": other, "context": 0}}
+    assert f"name a store of '{store.sae_id}'" in client.put(f"{at}/label", json=sent).refusal(400)
+
+
+def test_evidence_whose_store_was_removed_stays_and_goes_out_and_in_again(
+    client: FlaskClient, at: str, base: str, store: Store, living: int, catalog: Catalog
+) -> None:
+    gone = {"store": "removed@docs", "context": 9, "position": None}
+    put_label(
+        catalog, store.sae_id, store.sae_fingerprint, living, "trees", "", "ada", None, evidence=Evidence("removed@docs", 9)
+    )  # fmt: skip
+    again = client.put(f"{at}/label", json={"name": "oaks", "evidence": gone, "replaces": 1}).strict()
+    assert again["evidence"] == gone
+    for kind in ("json", "csv", "yaml"):
+        exported = client.get(f"{base}/labels/export?format={kind}").data
+        found = client.post(f"{base}/labels/import?file=l.{kind}", data=exported, content_type="text/plain").strict()
+        assert found["unchanged"] == 1, kind
+
+
 def test_what_is_absent_stays_and_what_is_null_is_cleared(client: FlaskClient, at: str, store: Store) -> None:
     place = {"store": store.id, "context": 3, "position": 2}
     first = {"name": "trees", "notes": "of nodes", "category": "syntax", "confidence": 0.5, "evidence": place}
@@ -152,6 +190,12 @@ def test_an_empty_name_clears_the_whole_label(client: FlaskClient, at: str) -> N
     client.put(f"{at}/label", json={"name": "trees", "notes": "of nodes", "category": "syntax", "confidence": 1})
     cleared = client.put(f"{at}/label", json={"name": None, "replaces": 1}).strict()
     assert [cleared[field] for field in ("name", "notes", "category", "confidence")] == ["", "", "", None]
+
+
+def test_a_cleared_label_has_nothing_else_whatever_was_sent(client: FlaskClient, at: str, store: Store) -> None:
+    more = {"category": "x", "confidence": 0.4, "evidence": {"store": store.id, "context": 3}}
+    cleared = client.put(f"{at}/label", json={"name": "", **more}).strict()
+    assert [cleared[field] for field in more] == ["", None, None]
 
 
 def test_an_edit_that_is_sent_again_under_its_key_is_saved_once(

@@ -16,7 +16,7 @@ name = st.one_of(
     st.sampled_from(["no", "null", "1e3", "0x1F", "- a", "=1+1", "'=1", "''+", "~"]),
 ).map(lambda text: text.strip() or "x")
 notes = (st.text(ANYTHING, max_size=20) | st.text(SIGNS, max_size=20)).map(lambda text: text if text.strip() else "")
-evidence = st.sampled_from(["", "minilm-l1@docs/120/7", "-a@-b/0"])
+evidence = st.sampled_from(["", "minilm-l1@docs/120/7", "-a@-b/0", f"{'s' * 250}@d/9999999999/0"])
 confidence = st.none() | st.floats(0, 1, allow_nan=False)
 moment = st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1)).map(lambda each: each.replace(tzinfo=UTC))
 values = st.fixed_dictionaries(

@@ -77,6 +77,13 @@ def test_what_a_file_does_not_state_stays_as_it_is(catalog: Catalog) -> None:
     assert (label.origin.kind, label.origin.detail) == ("imported", "labels.yaml (yaml)")
 
 
+def test_a_cleared_label_stays_cleared_by_a_file_without_names(catalog: Catalog) -> None:
+    save(catalog, 1, "trees", category="structures")
+    save(catalog, 1, "", 1, category="structures", confidence=0.5)
+    found = look(catalog, Entry(1, {"category": "plants"}))
+    assert kinds(found) == {"unchanged": [1]}
+
+
 def test_the_importer_may_write_all_labels_and_whom_the_file_names_is_kept(catalog: Catalog) -> None:
     found = look(catalog, Entry(1, {"name": "trees"}, "eve"), Entry(2, {"name": "graphs"}))
     apply_differences(catalog, ADA._replace(author="carol"), found)
