@@ -1,6 +1,5 @@
 """What the running server works on, read inside of a request: the workspace, the catalog and who is asking."""
 
-import unicodedata
 from typing import cast
 from urllib.parse import unquote
 
@@ -8,6 +7,7 @@ from flask import current_app, request
 
 from catalog.catalog import Catalog
 from catalog.labels import AUTHOR_LIMIT
+from catalog.texts import without_refused
 from dashboard.access.sealed import SealedCatalog
 from dashboard.access.visitor import may, visitor
 from loaders.workspace import Workspace
@@ -40,5 +40,4 @@ def author() -> str:
     if visitor().is_person:
         return visitor().name
     name = unquote(request.cookies.get(AUTHOR_COOKIE, ""))
-    printable = "".join(character for character in name if unicodedata.category(character) not in ("Cc", "Cs"))
-    return printable.strip()[:AUTHOR_LIMIT].strip() or ANONYMOUS
+    return without_refused(without_refused(name).strip()[:AUTHOR_LIMIT]).strip() or ANONYMOUS

@@ -1,7 +1,6 @@
 """One field of an entry: a node becomes a value that a label may have, or a problem with its line."""
 
 import math
-import unicodedata
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,6 +8,7 @@ from catalog.dictionary.node import Node
 from catalog.dictionary.problems import Problems
 from catalog.evidence import place_of, read_place
 from catalog.labels import AUTHOR_LIMIT, CATEGORY_LIMIT, NAME_LIMIT, NOTES_LIMIT
+from catalog.texts import fault
 from loaders.errors import BadInput
 
 LIMITS = {"name": NAME_LIMIT, "category": CATEGORY_LIMIT, "notes": NOTES_LIMIT, "author": AUTHOR_LIMIT}
@@ -42,11 +42,9 @@ def text_of(node: Node, field: str, problems: Problems) -> str | None:
     if len(text) > limit:
         problems.add(node.line, f"{field} may have at most {limit:,} characters: found {len(text):,}")
         return None
-    for character in text:
-        is_control = unicodedata.category(character) in ("Cc", "Cs")
-        if is_control and not (field == "notes" and character in "\n\t"):
-            problems.add(node.line, f"{field} may not hold control characters: found U+{ord(character):04X}; remove it")
-            return None
+    if found := fault(text, "\n\t" if field == "notes" else ""):
+        problems.add(node.line, f"{field} {found}")
+        return None
     return str(text)
 
 

@@ -23,6 +23,7 @@ from catalog.labels import (
     recent_labels,
     restore_label,
 )
+from catalog.texts import without_refused
 from loaders.errors import BadInput
 
 SAE, PRINT = "minilm-l1", "f00d"
@@ -62,6 +63,16 @@ def test_a_label_keeps_category_confidence_evidence_and_origin(catalog: Catalog)
     [
         ({"confidence": 1.5}, "A confidence is from 0 to 1, or none: found 1.5"),
         ({"confidence": float("nan")}, "A confidence is from 0 to 1"),
+        ({"name": "\u200b"}, r"The label's name must show something: found only U\+200B\."),
+        ({"name": "a\u2028b"}, r"The label's name may not hold line breaks: found U\+2028; remove it"),
+        ({"name": "a\u2029b"}, r"line breaks: found U\+2029"),
+        ({"name": "\u202egnp.exe"}, r"The label's name may not hold changes of direction: found U\+202E; remove it"),
+        ({"author": "ada\u2066"}, r"The author's name may not hold changes of direction: found U\+2066"),
+        ({"author": "\u3164\ufe0f"}, r"The author's name must show something: found only U\+3164 U\+FE0F"),
+        (
+            {"category": "\u200b\u200c\u200d\u2060"},
+            r"The category must show something: found only U\+200B U\+200C U\+200D …",
+        ),
         ({"category": "x" * 61}, "The category may have at most 60 characters"),
         ({"evidence": Evidence("s@d", -1)}, "The evidence must be a place such as sae@dataset/120/7"),
         ({"evidence": Evidence("nope", 3)}, "found 'nope/3'"),
@@ -75,6 +86,11 @@ def test_what_a_label_cannot_say_is_refused(catalog: Catalog, more: dict[str, ob
     with pytest.raises(BadInput, match=words):
         save(catalog, 7, **more)
     assert get_label(catalog, PRINT, 7) is None
+
+
+@pytest.mark.parametrize("name", ["👩\u200d🚀", "می\u200cخواهم", "שלום\u200f!", "\u0301", "\ue000"])
+def test_marks_that_join_and_turn_what_is_seen_may_stay(catalog: Catalog, name: str) -> None:
+    assert save(catalog, 7, name, notes="\u202ea\u202c\u2028b").name == name
 
 
 def test_many_edits_are_saved_together_in_their_order(catalog: Catalog) -> None:
@@ -180,7 +196,9 @@ def test_labels_are_found_in_upper_and_lower_case_of_every_script(catalog: Catal
     assert find_labels(catalog, PRINT, text="0%_").total == 1
 
 
-TEXTS = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=40).map(str.strip)
+TEXTS = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=40).map(
+    lambda text: without_refused(text).strip()
+)
 STEPS = st.lists(
     st.tuples(
         st.integers(0, 3), TEXTS, st.one_of(st.none(), st.integers(1, 4)), st.sampled_from([None, "a", "b", "c"])

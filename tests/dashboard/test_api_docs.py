@@ -120,6 +120,12 @@ def test_every_route_is_documented_and_every_documented_route_exists(server: Fla
     assert sorted(registered(server).values()) == sorted(HEADINGS)
 
 
+def test_the_documented_number_of_addresses_is_the_number_of_routes(server: Flask) -> None:
+    of_both = [path for path in registered(server).values() if " /api/v1/" in path]
+    totals = [json.loads(answer)["total"] for command, answer in EXAMPLES if command.endswith(("/api/v1/", ":8765/"))]
+    assert totals == [len(of_both), len(registered(server))]
+
+
 def test_every_route_has_an_example_and_every_example_a_route(server: Flask) -> None:
     shown = set()
     for command in COMMANDS:

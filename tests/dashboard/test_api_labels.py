@@ -44,8 +44,10 @@ def test_an_author_without_a_usable_cookie_is_anonymous(client: FlaskClient, at:
     assert client.put(f"{at}/label", json={"name": "a"}).strict()["author"] == "anonymous"
     client.set_cookie("loupe_author", "%00%0A%20")
     assert client.put(f"{at}/label", json={"name": "b", "replaces": 1}).strict()["author"] == "anonymous"
+    client.set_cookie("loupe_author", "%E2%80%AE%E2%80%8B")  # turns the line, and shows nothing
+    assert client.put(f"{at}/label", json={"name": "b", "replaces": 2}).strict()["author"] == "anonymous"
     client.set_cookie("loupe_author", "x" * 300)
-    assert client.put(f"{at}/label", json={"name": "c", "replaces": 2}).strict()["author"] == "x" * 100
+    assert client.put(f"{at}/label", json={"name": "c", "replaces": 3}).strict()["author"] == "x" * 100
 
 
 def test_a_stale_edit_is_answered_with_both_texts(

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from hypothesis import strategies as st
 
 from catalog.dictionary.entry import Entry, Source
+from catalog.texts import fault, without_refused
 
 FEATURES = 64
 MEANINGFUL = "=+-@'\"\\,;:#&*!|>%{}[]~<?`\t\n \u00e9\u4e2d\U0001f600\u2028\u2029\u00a0\ufeff\uff1d\u0301\u200f"
@@ -15,6 +16,7 @@ name = st.one_of(
     st.text(SIGNS, min_size=1, max_size=8).map(lambda text: text.replace("\t", "").replace("\n", "")),
     st.sampled_from(["no", "null", "1e3", "0x1F", "- a", "=1+1", "'=1", "''+", "~"]),
 ).map(lambda text: text.strip() or "x")
+name = name.map(lambda text: text if not fault(text) else without_refused(text).strip() or "x")
 notes = (st.text(ANYTHING, max_size=20) | st.text(SIGNS, max_size=20)).map(lambda text: text if text.strip() else "")
 evidence = st.sampled_from(["", "minilm-l1@docs/120/7", "-a@-b/0", f"{'s' * 250}@d/9999999999/0"])
 confidence = st.none() | st.floats(0, 1, allow_nan=False)
