@@ -52,7 +52,7 @@ def bulk_edits(
             edit = edit._replace(category=category)
         edits.append(edit)
     if not edits:
-        raise BadInput("None of these features has a label: give them a name first.")
+        raise BadInput(_nothing_to_save(len(features), len(seen)))
     return edits
 
 
@@ -72,17 +72,23 @@ def summary(features: list[int], current: dict[int, Label]) -> str:
     return f"{plural(len(features), 'feature')}, {named} with a label."
 
 
-def stale_lines(error: StaleEdits) -> list[html.Li]:
+def stale_lines(error: StaleEdits) -> list[str]:
     """Whose labels stand in the way, the first of them one by one."""
     lines = [
-        html.Li(
-            f"#{each.current.feature_id}: “{each.current.name or '(cleared)'}” by {each.current.author}, "
-            f"version {each.current.version}"
-        )
+        f"#{each.current.feature_id}: “{each.current.name or '(cleared)'}” by {each.current.author}, "
+        f"version {each.current.version}"
         for each in error.stale[:STALE_SHOWN]
     ]
     more = len(error.stale) - STALE_SHOWN
-    return [*lines, html.Li(f"and {plural(more, 'other')}")] if more > 0 else lines
+    return [*lines, f"and {plural(more, 'other')}"] if more > 0 else lines
+
+
+def undo_refused(error: StaleEdits) -> str:
+    """Why none of the labels was taken back, and where to go on."""
+    return (
+        f"Nothing was undone, because others have saved since: {'; '.join(stale_lines(error))}. "
+        "Restore each label from its feature's history instead."
+    )
 
 
 def register() -> None:
@@ -143,6 +149,8 @@ def register() -> None:
         elif ctx.triggered_id == "bulk-leave":
             features = [f for f in features if str(f) not in (theirs or {})]
         try:
+            if not features:
+                raise BadInput(_nothing_to_save(0, len(versions)))
             if how == "list":
                 done: dict[str, Any] = {"words": put_on_list(store, features, list_ or "", author()), "undo": []}
             else:
@@ -152,7 +160,7 @@ def register() -> None:
                 done = {"words": words, "undo": [[label.feature_id, label.version] for label in saved]}
         except StaleEdits as error:
             newer = {str(each.current.feature_id): each.current.version for each in error.stale}
-            return no_update, "", False, str(error), stale_lines(error), newer
+            return no_update, "", False, str(error), [html.Li(line) for line in stale_lines(error)], newer
         except LoupeError as error:
             return no_update, str(error), True, "", [], None
         return {"store": store.id, **done}, "", True, "", [], None
@@ -170,7 +178,10 @@ def register() -> None:
             return no_update
         store = workspace().open_store(done["store"])
         pairs = [(int(feature), int(version)) for feature, version in done["undo"]]
-        saved = undo_edits(catalog(), store.sae_id, store.sae_fingerprint, pairs, author())
+        try:
+            saved = undo_edits(catalog(), store.sae_id, store.sae_fingerprint, pairs, author())
+        except StaleEdits as error:
+            return {"store": store.id, "words": undo_refused(error), "undo": []}
         return {"store": store.id, "words": f"{plural(len(saved), 'label')} as before.", "undo": []}
 
     clientside_callback(
@@ -188,6 +199,14 @@ def register() -> None:
         Output("bulk-undo", "hidden"),
         Input("bulk-done", "data"),
     )
+
+
+def _nothing_to_save(features: int, chosen: int) -> str:
+    if not features:
+        return "Nothing is left to save: all of the chosen features are left out, close this or choose others."
+    if features < chosen:
+        return "Nothing is left to save: the features that stay have no label, give them a name first."
+    return "None of these features has a label: give them a name first."
 
 
 def _place(place: dict[str, Any]) -> tuple[Store, list[int]]:

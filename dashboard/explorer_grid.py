@@ -69,7 +69,7 @@ def column_defs() -> list[dict[str, Any]]:
             "tokens", "Top tokens", 150, "text", "The strongest tokens by tf-idf over all activations", flex=5,
             cellRenderer="Tokens",
         ),
-        _column("density", "Density", 88, "number", "Share of samples on which it fires, filtered in percent"),
+        _column("density", "Density", 98, "number", "Share of samples on which it fires, filtered in percent"),
         _column("max", "Max", 58, "number", "Largest activation"),
         _column("mean", "Mean", 64, "number", "Mean activation over the samples on which it fires"),
         _column("n", "n", 64, "number", "Samples on which it fires"),

@@ -42,6 +42,13 @@ def _nothing_claimed(waiting: list[int]) -> html.Section:
     if not waiting:
         words = "Every feature that fires has a label."
         return html.Section(empty_state("The queue is empty", words, icon_name="check"), className="panel")
+    if not may("labeller"):
+        words = (
+            "Nothing can be taken on a read-only server: below is what has no label, the most valuable feature first."
+            if visitor().is_read_only
+            else "Those who may label take the most valuable feature first: below is what waits for them."
+        )
+        return html.Section(empty_state("You are only looking", words, icon_name="tags"), className="panel")
     minutes = int(CLAIM.total_seconds() // 60)
     sign = " Sign in the top bar first, so that others see whose it is." if _is_nobody() else ""
     return html.Section(
@@ -146,6 +153,8 @@ def _share(store: Store) -> html.Section:
     words = (
         f"Two people label {percent(share)} of the features without seeing each other's words; where they differ, a third "
         "decides."
+        if share
+        else "No feature is labelled double-blind: one person's label is enough for each."
     )
     return panel(
         "Double-blind share",

@@ -5,6 +5,7 @@ from typing import Any
 import dash_bootstrap_components as dbc
 from dash import html
 
+from catalog.labels import Version, get_versions
 from catalog.reviews import BlindLabel, Review, adjudicate, reviews_of
 from dashboard import urls
 from dashboard.components import badge, empty_state, panel, percent, plural
@@ -90,7 +91,9 @@ def _field(words: str, control: Any) -> html.Div:
 
 
 def _others(store: Store, found: list[Review]) -> html.Section:
-    rows = [_row(store, review) for review in found if review.state != "differs"]
+    saved = [(each.feature_id, each.verdict.label_version) for each in found if each.verdict]
+    names = {key: label.name for key, label in get_versions(catalog(), store.sae_fingerprint, saved).items()}
+    rows = [_row(store, review, names) for review in found if review.state != "differs"]
     heads = [html.Th(words, scope="col") for words in ("Feature", "State", "How it ended", "By", "When")]
     table = html.Div(
         html.Table([html.Thead(html.Tr(heads)), html.Tbody(rows)], className="data-table"), className="scroll-x"
@@ -98,10 +101,10 @@ def _others(store: Store, found: list[Review]) -> html.Section:
     return panel("All the others", table if rows else empty_state("There are none", icon_name="circle"))
 
 
-def _row(store: Store, review: Review) -> html.Tr:
+def _row(store: Store, review: Review, names: dict[Version, str]) -> html.Tr:
     words, kind = STATES[review.state]
     verdict = review.verdict
-    name = review.labels[0].name if verdict and verdict.outcome == "agreed" else ""
+    name = names[review.feature_id, verdict.label_version] if verdict else ""
     tokens = features_frame(store)["tokens"].iloc[review.feature_id]
     link = feature_name(urls.feature(store.id, review.feature_id), review.feature_id, name, tokens)
     ended = ["", "", ""]

@@ -91,7 +91,7 @@ def _columns() -> list[dict[str, Any]]:
         _column("comments", "Comments", 86, sortable=False, cellClass="num cell-number"),
         _column("origin", "Origin", 96, sortable=False, tooltipField="origin_hint"),
         _column("author", "By", 110),
-        _column("saved", "Saved", 150, sort="desc", cellClass="num cell-text"),
+        _column("saved", "Saved", 172, sort="desc", cellClass="num cell-text"),
         _column("version", "Version", 74, sortable=False, cellClass="num cell-number"),
     ]  # fmt: skip
 

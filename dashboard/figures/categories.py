@@ -9,6 +9,8 @@ from dashboard.figures.tokens import show_name
 
 MOST = 14
 _ROW = 22
+_DIGIT = 6
+"""Pixels that a character of the counts beside the bars takes."""
 _HOVER = (
     "<b>%{customdata[0]}</b><br>fires on %{customdata[1]:,} of %{customdata[2]:,} samples: %{x:.3~%}<br>"
     "95 % interval %{customdata[3]:.3~%} to %{customdata[4]:.3~%}<br>"
@@ -52,16 +54,18 @@ def draw_categories(rows: pd.DataFrame, overall: float, limit: int = MOST) -> go
         "hovertemplate": _HOVER,
     }
     widest = max(float(shown["rate_high"].max()) if len(shown) else 0.0, overall) or 1e-6
-    beside = {"x": 1, "xref": "paper", "xanchor": "right", "showarrow": False, "font": {"size": 11}}
+    counts = [f"{n:,} / {samples:,}" for n, samples in zip(shown["n"], shown["samples"], strict=True)]
+    beside = {"x": 1, "xref": "paper", "xanchor": "left", "xshift": 6, "showarrow": False, "font": {"size": 11}}
     return build_figure(
         [bars],
         height=_ROW * drawn + 52,
+        margin={"l": 8, "t": 8, "b": 8, "r": 14 + _DIGIT * max(map(len, counts), default=0)},
         xaxis={
             "title": "share of samples on which the feature fires",
             "range": [0, widest * 1.04],
             "tickformat": ".3~%",
-            "domain": [0, 0.82],
-            "nticks": 6,
+            "nticks": 4,
+            "tickfont": {"size": 11},
         },
         yaxis={
             "range": [drawn - 0.5, -0.5],
@@ -72,8 +76,5 @@ def draw_categories(rows: pd.DataFrame, overall: float, limit: int = MOST) -> go
             "ticks": "",
         },
         shapes=[{"type": "line", "x0": overall, "x1": overall, "y0": 0, "y1": 1, "yref": "paper", "line": DOTTED}],
-        annotations=[
-            {**beside, "y": row, "text": f"{n:,} / {samples:,}"}
-            for row, (n, samples) in enumerate(zip(shown["n"], shown["samples"], strict=True))
-        ],
+        annotations=[{**beside, "y": row, "text": text} for row, text in enumerate(counts)],
     )

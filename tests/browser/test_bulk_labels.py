@@ -59,6 +59,32 @@ def test_where_somebody_was_quicker_their_labels_are_shown_and_may_be_left_out(c
     assert names(catalog, store) == {0: "mine", 1: "<b>theirs</b>"}
 
 
+def test_where_all_are_left_out_nothing_is_left_to_save(catalog, chosen, store) -> None:
+    page = chosen(2)
+    for feature in (0, 1):
+        put_label(catalog, store.sae_id, store.sae_fingerprint, feature, "theirs", "", "bob", None)
+    page.locator("#bulk-name").fill("mine")
+    page.locator("#bulk-save").click()
+    page.locator("#bulk-leave").click()
+    expect(page.locator("#bulk-error")).to_contain_text(
+        "Nothing is left to save: all of the chosen features are left out"
+    )
+    assert names(catalog, store) == {0: "theirs", 1: "theirs"}
+
+
+def test_an_undo_that_somebody_was_quicker_than_says_whose_label_stands_in_the_way(catalog, chosen, store) -> None:
+    page = chosen(2)
+    page.locator("#bulk-name").fill("mine")
+    page.locator("#bulk-save").click()
+    expect(page.locator("#bulk-said")).to_have_text("2 labels saved.")
+    put_label(catalog, store.sae_id, store.sae_fingerprint, 1, "<b>theirs</b>", "", "bob", 1)
+    page.locator("#bulk-undo").click()
+    expect(page.locator("#bulk-said")).to_contain_text("Nothing was undone")
+    expect(page.locator("#bulk-said")).to_contain_text("#1: “<b>theirs</b>” by bob, version 2")
+    expect(page.locator("#bulk-undo")).to_be_hidden()
+    assert names(catalog, store) == {0: "mine", 1: "<b>theirs</b>"}
+
+
 def test_where_somebody_was_quicker_ones_own_may_go_on_top(catalog, chosen, store) -> None:
     page = chosen(2)
     put_label(catalog, store.sae_id, store.sae_fingerprint, 1, "theirs", "their notes", "bob", None)

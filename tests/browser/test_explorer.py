@@ -60,6 +60,14 @@ def test_every_feature_is_listed_with_its_own_numbers(page: Page, store: Store) 
     assert chips.all_inner_texts() == store.top_token_names(4)[0]
 
 
+def test_the_density_of_the_rarest_features_is_not_cut(page: Page) -> None:
+    open_explorer(page)
+    cell = page.locator('.ag-cell[col-id="density"]').first
+    cell.evaluate("e => { (e.querySelector('.ag-cell-value') || e).textContent = '0.000666 %' }")
+    cut = "e => [e, ...e.querySelectorAll('*')].some(part => part.scrollWidth > part.clientWidth && part.clientWidth)"
+    assert not cell.evaluate(cut)
+
+
 def test_the_header_names_a_local_model_without_its_folder(page: Page, workspace: Workspace, store: Store) -> None:
     assert store.manifest["model"].startswith(str(workspace.root))
     open_explorer(page)

@@ -44,6 +44,15 @@ def version(page: Page, number: int):
     return page.locator("#feature-history .version").filter(has_text=f"version {number}")
 
 
+def test_a_removed_word_stands_apart_from_the_one_that_took_its_place(named: Named, open_feature) -> None:
+    named(6, "Ada says")
+    named(6, "Ada newer")
+    page = open_feature(6)
+    gone, new = (page.locator(f"#feature-history {tag}").first.bounding_box() for tag in ("del", "ins"))
+    assert gone and new
+    assert new["x"] - (gone["x"] + gone["width"]) >= 3
+
+
 def test_versions_show_what_changed_and_an_earlier_one_comes_back(catalog, named, open_feature, store) -> None:
     named(20, "tall oak", "one line", category="plants")
     named(20, "tall elm", "one line", author=MARKUP)

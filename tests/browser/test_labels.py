@@ -15,6 +15,7 @@ from catalog.lists import add_to_list, list_items, lists
 from catalog.queue import claim_next, claims_of
 from catalog.reviews import reviews_of, submit_blind
 from catalog.votes import put_vote
+from dashboard.access.rules import Rules
 from dashboard.labelling import by_value
 from loaders.store import Store
 
@@ -128,10 +129,27 @@ def test_where_two_differ_a_third_decides(catalog, open_tab, store) -> None:
     review.get_by_role("button", name="Decide").click()
     expect(page.locator("#labels-said")).to_have_text("Decided: feature 7 is “trees”.")
     expect(page.locator("#labels-body")).to_contain_text("adjudicated, version 1")
+    expect(page.locator("#labels-body td.feature")).to_have_text("#7trees")
     label = get_label(catalog, store.sae_fingerprint, 7)
     assert label is not None
     assert (label.name, label.category) == ("trees", "plants")
     assert [review.state for review in reviews_of(catalog, store.sae_fingerprint)] == ["decided"]
+
+
+def test_who_only_looks_is_told_of_the_queue_in_other_words(open_tab, server, monkeypatch) -> None:
+    monkeypatch.setitem(server.config["LOUPE"], "rules", Rules(is_read_only=True))
+    page = open_tab("?tab=queue")
+    expect(page.locator("#labels-body")).to_contain_text("You are only looking")
+    expect(page.locator("#labels-body")).to_contain_text("No feature is labelled double-blind")
+    expect(page.locator("#labels-body")).not_to_contain_text("Sign in")
+    expect(page.locator("#labels-body")).not_to_contain_text("Nothing is yours")
+
+
+def test_the_time_a_label_was_saved_at_is_not_cut(named, open_tab) -> None:
+    named(f3="oak tree")
+    value = open_tab().locator('.ag-cell[col-id="saved"] .ag-cell-value').first
+    expect(value).to_contain_text("UTC")
+    assert value.evaluate("e => e.scrollWidth <= e.clientWidth")
 
 
 def test_a_decision_without_a_name_says_so_and_keeps_what_was_typed(catalog, open_tab, store) -> None:

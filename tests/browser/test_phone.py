@@ -37,6 +37,14 @@ def test_no_page_is_wider_than_a_small_laptop_or_a_phone_whose_buttons_are_large
     assert page.evaluate(SMALL) == []
 
 
+def test_chips_of_the_queue_are_whole_on_a_phone(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(urls.labels(STORE, tab="queue"))
+    expect(page.locator("td.feature .chip").first).to_be_visible()
+    cut = "() => [...document.querySelectorAll('td.feature .chip')].filter(e => e.scrollWidth > e.clientWidth)"
+    assert page.evaluate(f"({cut})().map(e => e.textContent).filter(words => words.length <= 20)") == []
+
+
 def test_large_type_is_larger_the_larger_the_screen(page: Page) -> None:
     sizes = []
     for width, height, path in (

@@ -34,6 +34,15 @@ def test_a_category_in_which_the_feature_never_fires_keeps_its_row_and_its_count
     assert texts == ["300 / 1,000", "2 / 4", "0 / 500"]
 
 
+def test_the_counts_stand_beside_the_bars_in_a_margin_as_wide_as_the_longest_of_them():
+    layout = draw_categories(ROWS, overall=0.2).layout
+    assert {note.xanchor for note in layout.annotations} == {"left"}
+    assert {note.x for note in layout.annotations} == {1}
+    assert layout.xaxis.domain is None
+    assert layout.margin.r >= 6 * len("300 / 1,000")
+    assert draw_categories(ROWS.iloc[:0], overall=0.2).layout.margin.r > 0
+
+
 def test_the_rate_over_all_samples_is_marked():
     line = draw_categories(ROWS, overall=0.2).layout.shapes[0]
     assert (line.x0, line.x1) == (0.2, 0.2)
