@@ -129,11 +129,11 @@ def act(asked: dict[str, Any] | None, place: dict[str, Any]) -> Any:
     prevent_initial_call=True,
 )
 def follow(saved: dict[str, Any] | None, done: dict[str, Any] | None, place: dict[str, Any]) -> Any:
-    """After a label was saved here: progress anew, and the tab; its table reads its rows anew by itself."""
+    """After a label was saved here: progress anew, and the tab; the table reads its rows anew by itself, an import has said so."""
     if not saved and not done:
         return (no_update,) * 3
     store, view = workspace().open_store(place["store"]), View(**place["view"])
-    body = no_update if view.tab == "labels" else BODIES[view.tab](store, view)
+    body = no_update if view.tab in ("labels", "files") else BODIES[view.tab](store, view)
     return body, _progress(store), ""
 
 

@@ -200,6 +200,8 @@ def test_a_file_shows_what_it_would_change_and_changes_nothing_before_it_is_told
     assert labels_of(catalog, store.sae_fingerprint)[3].name == "oak"
     page.get_by_role("button", name="Save these changes").click()
     expect(plan).to_contain_text("2 versions saved from <b>l</b>.csv.")
+    page.wait_for_load_state("networkidle")
+    expect(plan).to_contain_text("2 versions saved")
     found = labels_of(catalog, store.sae_fingerprint)
     assert {f: (label.name, label.origin.kind) for f, label in found.items()} == {
         3: ("elm", "imported"),
