@@ -129,7 +129,7 @@ def act(asked: dict[str, Any] | None, place: dict[str, Any]) -> Any:
     prevent_initial_call=True,
 )
 def follow(saved: dict[str, Any] | None, done: dict[str, Any] | None, place: dict[str, Any]) -> Any:
-    """After a label was saved here: progress anew, and the tab; the table reads its rows anew by itself, an import has said so."""
+    """After a label was saved here: progress anew, and the tab; the table reads its rows by itself, an import has said so."""
     if not saved and not done:
         return (no_update,) * 3
     store, view = workspace().open_store(place["store"]), View(**place["view"])
