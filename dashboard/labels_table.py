@@ -126,7 +126,7 @@ def row_of(label: Label, store: Store, score: int | None, comments: int) -> dict
 
 def _asked(value: str | None) -> str:
     """The word of a filter, "" for everything."""
-    return (value or ANY)[1:]
+    return str(value or ANY)[1:]
 
 
 def register() -> None:
@@ -148,7 +148,7 @@ def register() -> None:
             return (no_update,) * 4
         store = workspace().open_store(place["store"])
         order = (request.get("sortModel") or [{"colId": "saved", "sort": "desc"}])[0]
-        view = View("labels", (q or "").strip(), *(_asked(value) for value in (category, by, origin)))
+        view = View("labels", str(q or "").strip(), *(_asked(value) for value in (category, by, origin)))
         found = find_labels(
             catalog(),
             store.sae_fingerprint,

@@ -133,7 +133,7 @@ def rail(place: urls.Place, store: str | None, set_id: str | None) -> list[dcc.L
     here = "explorer" if place.page == "feature" else place.page
     return [
         dcc.Link(
-            [icon(picture), html.Span(words)],
+            [icon(picture), words],
             href=href,
             className="rail-link is-current" if page == here else "rail-link",
         )

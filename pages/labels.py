@@ -114,7 +114,7 @@ def act(asked: dict[str, Any] | None, place: dict[str, Any]) -> Any:
         return (no_update,) * 3
     if asked.get("do") not in ACTIONS:
         raise BadInput(f"The Labels page cannot do '{str(asked.get('do'))[:40]}': reload it.")
-    store, view = workspace().open_store(place["store"]), View(**place["view"])
+    store, view = workspace().open_store(place["store"]), View.read(place["view"])
     said = ACTIONS[str(asked["do"])](store, asked)
     return BODIES[view.tab](store, view), _progress(store), said
 
@@ -132,7 +132,7 @@ def follow(saved: dict[str, Any] | None, done: dict[str, Any] | None, place: dic
     """After a label was saved here: progress anew, and the tab; the table reads its rows by itself, an import has said so."""
     if not saved and not done:
         return (no_update,) * 3
-    store, view = workspace().open_store(place["store"]), View(**place["view"])
+    store, view = workspace().open_store(place["store"]), View.read(place["view"])
     body = no_update if view.tab in ("labels", "files") else BODIES[view.tab](store, view)
     return body, _progress(store), ""
 

@@ -196,7 +196,9 @@ def test_an_empty_name_clears_the_whole_label(client: FlaskClient, at: str) -> N
 
 def test_a_cleared_label_has_nothing_else_whatever_was_sent(client: FlaskClient, at: str, store: Store) -> None:
     more = {"category": "x", "confidence": 0.4, "evidence": {"store": store.id, "context": 3}}
-    cleared = client.put(f"{at}/label", json={"name": "", **more}).strict()
+    assert 'needs a "name"' in client.put(f"{at}/label", json={"name": "", **more}).refusal(400)
+    client.put(f"{at}/label", json={"name": "trees"})
+    cleared = client.put(f"{at}/label", json={"name": "", "replaces": 1, **more}).strict()
     assert [cleared[field] for field in more] == ["", None, None]
 
 

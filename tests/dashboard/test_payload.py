@@ -86,7 +86,7 @@ def real(server: Flask, store: Store) -> list[dict[str, Any]]:
         "feature-column.value": "module",
         "feature-column.options": ["module", "kind"],
         "label-place.data": {"store": store.id, "feature": 3},
-        "label-base.data": {"version": None, "name": "", "notes": "", "key": "a-key"},
+        "label-base.data": {"store": store.id, "feature": 3, "version": None, "name": "", "notes": "", "key": "a-key"},
         "labels-place.data": {"store": store.id, "view": View("queue")._asdict()},
         "labels-do.data": {"do": "take"},
         "labels-grid.getRowsRequest": {**request, "sortModel": []},

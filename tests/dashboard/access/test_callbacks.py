@@ -114,7 +114,7 @@ def edit(listed: dict[str, dict[str, Any]], store: Store) -> dict[str, Any]:
         label_save=1,
         label_name="forged",
         label_author="somebody else",
-        label_base={"version": None, "key": "a-key"},
+        label_base={"store": store.id, "feature": 3, "version": None, "name": "", "key": "a-key"},
         label_place={"store": store.id, "feature": 3},
     )
 
