@@ -167,6 +167,8 @@ def test_the_back_button_returns_to_the_view_before(page: Page) -> None:
     page.go_back()
     count(page, ALL)
     expect(page.locator("#explorer-q")).to_have_value("")
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(1_000)  # the view that was gone back to has its address before one goes on
     page.go_forward()
     count(page, searched)
     expect(page.locator("#explorer-q")).to_have_value("the")
