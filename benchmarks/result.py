@@ -25,7 +25,7 @@ def write_result(name: str, figures: dict[str, Any]) -> Path:
     """Write benchmarks/results/<name>.json and print it."""
     document = {
         "benchmark": name,
-        "command": "python -m " + " ".join([_module(), *sys.argv[1:]]),
+        "command": "python -m " + " ".join([_module(), *map(_without_folder, sys.argv[1:])]),
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine(),
         "versions": {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}},
@@ -40,3 +40,8 @@ def write_result(name: str, figures: dict[str, Any]) -> Path:
 
 def _module() -> str:
     return f"benchmarks.{Path(sys.argv[0]).stem}"
+
+
+def _without_folder(word: str) -> str:
+    """A word of the command; of a path on this machine the last part, as the folders mean nothing elsewhere."""
+    return Path(word).name if Path(word).is_absolute() else word
