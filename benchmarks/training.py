@@ -51,6 +51,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--only", choices=PARTS)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
+    if options.work is not None:
+        options.work = options.work.absolute()  # the trainers run in folders of their own
     for name in ("python_sparsify", "python_dictionary_learning", "python_saelens"):
         setattr(options, name, str(Path(getattr(options, name)).absolute()))
     return options

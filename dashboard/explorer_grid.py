@@ -28,7 +28,12 @@ GRID_OPTIONS: dict[str, Any] = {
     "suppressNoRowsOverlay": True,  # the page says it in its own words
 }
 CHOICE: dict[str, Any] = {
-    "rowSelection": {"mode": "multiRow", "enableClickSelection": False, "headerCheckbox": False},
+    "rowSelection": {
+        "mode": "multiRow",
+        "enableClickSelection": False,
+        "headerCheckbox": False,
+        "checkboxes": {"function": "params.data != null"},  # a row that is still coming cannot be chosen
+    },
     "selectionColumnDef": {"pinned": "left", "width": 34, "minWidth": 34, "resizable": False},
 }
 """What lets rows be chosen, for those who may label all of them."""

@@ -26,10 +26,11 @@ from loaders.store import Store
 
 
 def step_links(store: Store, feature: int, view: View) -> dict[str, str]:
-    """Where previous, next, a random living feature and the Explorer are; the reader's choices go along."""
+    """Where previous, next, another living feature at random and the Explorer are; the reader's choices go along."""
     stats = store.stats()
-    living = stats["feature_id"].to_numpy()[stats["n"].to_numpy() > 0]
-    other = int(random.choice(living)) if len(living) else feature
+    ids = stats["feature_id"].to_numpy()
+    others = ids[(stats["n"].to_numpy() > 0) & (ids != feature)]
+    other = int(random.choice(others)) if len(others) else feature
     return {
         "previous": urls.feature(store.id, (feature - 1) % store.features, **view.query()),
         "next": urls.feature(store.id, (feature + 1) % store.features, **view.query()),

@@ -8,6 +8,7 @@ from dash import html
 from catalog.labels import Version, get_versions
 from catalog.reviews import BlindLabel, Review, adjudicate, reviews_of
 from dashboard import urls
+from dashboard.access.visitor import may
 from dashboard.components import badge, empty_state, panel, percent, plural
 from dashboard.components.label_words import when_words
 from dashboard.components.labels import ask, feature_name
@@ -26,7 +27,9 @@ def body(store: Store, _view: View) -> list[Any]:
     found = reviews_of(catalog(), store.sae_fingerprint)
     differ = [review for review in found if review.state == "differs"]
     if not found:
-        words = "Set a double-blind share on the Queue: that many features are then labelled by two people, unseen by each other."
+        words = "With a double-blind share, that many features are labelled by two people, unseen by each other."
+        if may("admin"):
+            words += " Set it on the Queue."
         return [html.Section(empty_state("Nothing was labelled blind yet", words, icon_name="tags"), className="panel")]
     return [_summary(found), *(_differing(store, review) for review in differ), _others(store, found)]
 

@@ -53,7 +53,8 @@ def body(store: Store, view: View) -> list[Any]:
     none = html.Div(
         empty_state(
             "No label is here",
-            "Nobody has named such a feature yet. Take one from the queue, or press e on a feature's page.",
+            "Nobody has named such a feature yet."
+            + (" Take one from the queue, or press e on a feature's page." if may("labeller") else ""),
             icon_name="tags",
         ),
         id="labels-none",

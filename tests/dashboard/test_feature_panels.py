@@ -7,6 +7,7 @@ import pytest
 from scipy.sparse import csc_matrix
 
 from dashboard import feature_panels as panels
+from dashboard.feature_screen import step_links
 from dashboard.feature_view import View
 from loaders.memory import MemoryLoader
 from loaders.store import Store
@@ -100,3 +101,11 @@ def test_a_bigram_is_shown_as_its_two_tokens(store, living):
     data = panels.tokens_panel(store, living, "n", True).data
     best = store.top_tokens(living, 1, by="n", bigrams=True).iloc[0]
     assert data["rows"][0][0] == [store.dataset.vocab[i] for i in (best["previous_id"], best["token_id"])]
+
+
+def test_a_random_feature_is_alive_and_another_one(store, living):
+    counts = store.stats()["n"].to_numpy()
+    reached = {int(step_links(store, living, View())["random"].split("/")[-1].split("?")[0]) for _ in range(300)}
+    assert len(reached) > 1
+    assert living not in reached
+    assert all(counts[feature] > 0 for feature in reached)
