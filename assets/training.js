@@ -96,6 +96,13 @@
         window.dash_clientside.set_props("training-feature", {value: wanted});
     });
 
+    // Ids of the ticked runs: rows once the table is there, ids where the page asked for them.
+    function choose(selected, known) {
+        const ids = Array.isArray(selected) ? selected.map((row) => row.id) : selected ? selected.ids : known;
+        const isSame = ids.length === known.length && ids.every((id) => known.includes(id));
+        return isSame ? window.dash_clientside.no_update : ids;
+    }
+
     function toggle(clicks, isOpen) {
         return [!isOpen, String(!isOpen)];
     }
@@ -139,6 +146,6 @@
 
     const root = (window.dash_clientside = window.dash_clientside || {});
     root.training = {
-        zoom: zoom, play: play, showPlaying: showPlaying, toggle: toggle, showMarks: showMarks,
+        choose: choose, zoom: zoom, play: play, showPlaying: showPlaying, toggle: toggle, showMarks: showMarks,
     };
 })();

@@ -76,6 +76,7 @@ def _body(found: list[TrainingRun], wanted: str | None, settings: Settings, plac
     return [
         dcc.Interval(id="training-poll", interval=POLL_MS, disabled=not is_live(found)),
         *[dcc.Store(id=f"training-{name}") for name in ("seen", "statuses", "zoom", "href")],
+        dcc.Store(id="training-chosen", data=[run.sae_id for run in chosen]),
         panel(
             "Runs",
             [

@@ -73,7 +73,7 @@ def wake(_: int | None) -> Any:
     Output("training-statuses", "data"),
     Input("training-poll", "n_intervals"),
     Input("shell-generation", "data"),
-    Input("training-runs", "selectedRows"),
+    Input("training-chosen", "data"),
     Input("training-smoothing", "value"),
     Input("training-log", "value"),
     Input("training-x", "value"),
@@ -84,7 +84,7 @@ def wake(_: int | None) -> Any:
 def draw(
     _n: int | None,
     _generation: Any,
-    selected: Any,
+    ticked_ids: list[str],
     smoothing: float | str,
     log: list[str],
     x: str,
@@ -100,7 +100,7 @@ def draw(
     rest = [*[no_update] * 5, not goes_on, no_update, no_update]
     if ctx.triggered_id == "training-poll" and now == seen:
         return [*[no_update] * len(CURVES), *rest]
-    ticked = _ids(selected)
+    ticked = set(ticked_ids)
     started = status_of.keys() - (statuses or status_of).keys()
     if started and ticked == (statuses or {}).keys() and len(found) <= MOST_CHOSEN:
         ticked |= started
@@ -138,17 +138,17 @@ def draw(
     Input("training-more-collapse", "is_open"),
     Input("training-more-metric", "value"),
     Input("training-seen", "data"),
-    Input("training-runs", "selectedRows"),
+    Input("training-chosen", "data"),
     Input("training-smoothing", "value"),
     Input("training-log", "value"),
     Input("training-x", "value"),
     Input("training-zoom", "data"),
 )
 def draw_others(
-    is_open: bool, metric: str | None, _seen: Any, selected: Any, smoothing: Any, log: list[str], x: str, zoom: Any
+    is_open: bool, metric: str | None, _seen: Any, ticked: list[str], smoothing: Any, log: list[str], x: str, zoom: Any
 ) -> tuple[Any, ...]:
     """Charts that only some runs have values for, and, once asked for, any metric that the page does not know."""
-    chosen = [run for run in collect(workspace(), catalog()) if run.sae_id in _ids(selected)]
+    chosen = [run for run in collect(workspace(), catalog()) if run.sae_id in ticked]
     settings = _settings(smoothing, log, x)
 
     def figure(one: Panel) -> Any:
@@ -173,24 +173,19 @@ def _settings(smoothing: float | str, log: list[str], x: str) -> Settings:
     return Settings(float(smoothing), "y" in log, "x" in log, x == "time")
 
 
-def _ids(selected: Any) -> set[str]:
-    """Ids of the ticked rows: rows once the table is there, ids where the page asked for them."""
-    return set(selected["ids"]) if isinstance(selected, dict) else {row["id"] for row in selected or []}
-
-
 @callback(
     Output("training-frontier", "figure"),
     Output("training-frontier-note", "children"),
     Output("training-densities", "children"),
     Output("training-densities-note", "children"),
-    Input("training-runs", "selectedRows"),
+    Input("training-chosen", "data"),
     Input("shell-generation", "data"),
     Input("training-statuses", "data"),
 )
-def compare(selected: Any, _generation: Any, _statuses: Any) -> tuple[Any, ...]:
+def compare(ticked: list[str], _generation: Any, _statuses: Any) -> tuple[Any, ...]:
     """Frontier of all finished SAEs; densities of the ticked ones."""
     found = collect(workspace(), catalog())
-    chosen = [run for run in found if run.sae_id in _ids(selected)]
+    chosen = [run for run in found if run.sae_id in ticked]
     saes = frontier_frame(found, chosen)
     return draw_frontier(saes, height=FIGURE_HEIGHT), frontier_words(saes), *_densities(chosen)
 
@@ -207,13 +202,13 @@ def _densities(chosen: list[TrainingRun]) -> tuple[Any, str]:
 @callback(
     Output("training-configs", "children"),
     Output("training-configs-note", "children"),
-    Input("training-runs", "selectedRows"),
+    Input("training-chosen", "data"),
     Input("training-config-all", "value"),
     Input("training-statuses", "data"),
 )
-def compare_settings(selected: Any, is_all: bool, _statuses: Any) -> tuple[Any, str]:
+def compare_settings(ticked: list[str], is_all: bool, _statuses: Any) -> tuple[Any, str]:
     """The fields in which the ticked runs differ, or all of them."""
-    chosen = [run for run in collect(workspace(), catalog()) if run.sae_id in _ids(selected)]
+    chosen = [run for run in collect(workspace(), catalog()) if run.sae_id in ticked]
     rows = compare_configs(chosen)
     differing = [row for row in rows if row[2]]
     shown = rows if is_all or len(chosen) == 1 else differing
@@ -223,7 +218,7 @@ def compare_settings(selected: Any, is_all: bool, _statuses: Any) -> tuple[Any, 
 
 @callback(
     Output("training-href", "data"),
-    Input("training-runs", "selectedRows"),
+    Input("training-chosen", "data"),
     Input("training-smoothing", "value"),
     Input("training-log", "value"),
     Input("training-x", "value"),
@@ -232,16 +227,24 @@ def compare_settings(selected: Any, is_all: bool, _statuses: Any) -> tuple[Any, 
     prevent_initial_call=True,
 )
 def name_view(
-    selected: Any, smoothing: float | str, log: list[str], x: str, place: Any, rows: list[dict[str, Any]]
+    ticked: list[str], smoothing: float | str, log: list[str], x: str, place: Any, rows: list[dict[str, Any]]
 ) -> str:
     """The URL of what is shown."""
     known = [row["id"] for row in rows]
-    names = [name for name in known if name in _ids(selected)]
+    names = [name for name in known if name in ticked]
     is_all = len(names) == len(known) <= MOST_CHOSEN
     query = {**write_settings(_settings(smoothing, log, x)), **(place or {})}
     return urls.training(None if is_all else names or [NOTHING], **query)
 
 
+# The table reports its ticks anew when it is drawn: only other ones are worth drawing.
+clientside_callback(
+    ClientsideFunction("training", "choose"),
+    Output("training-chosen", "data"),
+    Input("training-runs", "selectedRows"),
+    State("training-chosen", "data"),
+    prevent_initial_call=True,
+)
 clientside_callback(
     ClientsideFunction("training", "zoom"),
     Output("training-zoom", "data"),

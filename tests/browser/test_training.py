@@ -241,6 +241,7 @@ def test_zooming_in_draws_every_step_and_a_spike_is_there_before_and_after(page:
     try:
         page.goto("/training?runs=long")
         wait_for_lines(page, "training-curve-loss", 1)
+        page.wait_for_selector("#training-config-table .ag-row")  # the chart reports zooms by then
         count, highest = page.evaluate(SHOWN, [1, LENGTH_OF_LIVE])
         assert count < 1_000 and highest == 40
         near = [SPIKE - 200, SPIKE + 200]
