@@ -40,7 +40,8 @@ def test_every_run_is_listed_and_drawn_with_its_held_out_figures(page: Page) -> 
     drawn = names(page, "training-curve-fvu")
     assert drawn[0] == "tiny-l0" and "held-out rows" in drawn[1]
     for figure in ("loss", "l0", "dead", "lr", "grad"):
-        assert names(page, f"training-curve-{figure}"), figure
+        page.wait_for_function(f"id => ({POINTS})(id).length > 0", arg=f"training-curve-{figure}")
+    wait_for_lines(page, "training-frontier", 3)
     assert names(page, "training-frontier") == ["tiny-l0", "tiny-l1", "topk"]
     expect(page.locator("#training-frontier-note")).to_contain_text("2 finished SAEs")
     expect(page.locator("#training-densities .js-plotly-plot")).to_be_visible()
@@ -56,11 +57,11 @@ def test_unticking_a_run_takes_its_lines_away_and_the_address_restores_the_view(
     page.get_by_label("log values").check()
     page.wait_for_url("**/training?runs=tiny-l1&log=y")
     page.reload()
-    wait_for_lines(page, "training-curve-loss", 1)
-    assert names(page, "training-curve-loss") == ["tiny-l1"]
+    page.wait_for_function(f"id => ({POINTS})(id).join() === 'tiny-l1'", arg="training-curve-loss")
     expect(page.get_by_label("log values")).to_be_checked()
-    kind = "() => document.querySelector('#training-curve-loss .js-plotly-plot').layout.yaxis.type"
-    assert page.evaluate(kind) == "log"
+    page.wait_for_function(
+        "() => document.querySelector('#training-curve-loss .js-plotly-plot').layout.yaxis.type === 'log'"
+    )
 
 
 def test_smoothing_by_the_arrow_keys_keeps_the_raw_line(page: Page) -> None:
@@ -119,6 +120,7 @@ def running(workspace: Workspace):
 def test_a_running_run_grows_while_one_looks_and_a_half_written_line_is_tolerated(page: Page, running) -> None:
     open_page(page, "/training?runs=live")
     expect(page.locator("#training-live")).to_contain_text("live: step 3 of 50")
+    wait_for_lines(page, "training-curve-loss", 1)
     assert page.evaluate(LENGTH, "training-curve-loss") == 3
     running(5, 9, tail="")
     page.wait_for_function(f"id => ({LENGTH})(id) > 3", arg="training-curve-loss")
