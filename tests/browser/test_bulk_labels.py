@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from catalog.catalog import Catalog
 from catalog.labels import labels_of, put_label
@@ -30,6 +30,26 @@ def chosen(visitor: BrowserContext, live_server: str, store: Store) -> Callable[
 
 def names(catalog: Catalog, store: Store) -> dict[int, str]:
     return {feature: label.name for feature, label in labels_of(catalog, store.sae_fingerprint).items()}
+
+
+def test_a_row_that_is_still_coming_cannot_be_chosen(visitor: BrowserContext, live_server: str, store: Store) -> None:
+    page = visitor.new_page()
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if "explorer-grid.getRowsResponse" in (route.request.post_data or ""):
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/_dash-update-component*", hold)
+    page.goto(f"{live_server}/explorer/{store.id}")
+    box = page.locator(".ag-selection-checkbox input").first
+    expect(box).to_be_disabled()
+    while not held:
+        page.wait_for_timeout(50)
+    held[0].continue_()
+    expect(box).to_be_enabled()
 
 
 def test_one_name_for_many_features_is_shown_at_once_and_can_be_taken_back(catalog, chosen, store) -> None:

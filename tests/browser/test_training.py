@@ -127,6 +127,18 @@ def test_a_running_run_grows_while_one_looks_and_a_half_written_line_is_tolerate
     expect(page.locator("#training-live")).to_contain_text("live: step 9 of 50")
 
 
+def test_the_ticks_that_the_table_reports_when_it_appears_draw_nothing_anew(page: Page) -> None:
+    causes: list[str] = []
+    page.on("request", lambda request: causes.extend((request.post_data_json or {}).get("changedPropIds", [])))
+    open_page(page)
+    page.wait_for_timeout(2_000)
+    assert "shell-location.pathname" in causes
+    assert not {"training-chosen.data", "training-runs.selectedRows"} & set(causes)
+    page.locator("#training-runs .ag-center-cols-container .ag-row input[type=checkbox]").first.click()
+    wait_for_lines(page, "training-curve-loss", 1)
+    assert "training-chosen.data" in causes
+
+
 def test_the_page_is_quiet_when_nothing_runs(page: Page) -> None:
     open_page(page)
     asked: list[str] = []
